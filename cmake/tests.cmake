@@ -1,0 +1,55 @@
+# Every tests/<folder>/**/*_test.cc goes into unit_<folder>; every fuzz_<what>.cc is a program of its
+# own; every integration/*_test.cc goes into integration_tests. Labels: unit, repo, fuzz, integration.
+include(GoogleTest)
+
+foreach(folder base flows nat netns gateway tools repo)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.cc)
+  if(NOT sources)
+    continue()
+  endif()
+  set(label unit)
+  set(main GTest::gtest_main)
+  set(more "")
+  if(folder STREQUAL "repo")
+    set(label repo)
+  endif()
+  if(folder STREQUAL "netns")
+    # The sandbox's helper is the test program itself, started again: it needs a main of its own.
+    set(main GTest::gtest)
+    set(more ${CMAKE_SOURCE_DIR}/tests/support/sandbox_main.cc)
+  endif()
+  add_executable(unit_${folder} ${sources} ${more})
+  target_compile_definitions(unit_${folder} PRIVATE LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(unit_${folder} PRIVATE liftgate_gateway ${main} GTest::gmock)
+  gtest_discover_tests(unit_${folder} PROPERTIES LABELS ${label} TIMEOUT 60)
+endforeach()
+
+file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/integration/*_test.cc
+     ${CMAKE_SOURCE_DIR}/integration/support/*.cc)
+if(sources)
+  add_executable(integration_tests ${sources} tests/support/sandbox_main.cc)
+  target_compile_definitions(integration_tests PRIVATE
+    LIFTGATE_PROGRAM="$<TARGET_FILE:liftgate>" FLOWCTL_PROGRAM="$<TARGET_FILE:flowctl>"
+    LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(integration_tests PRIVATE liftgate_netns liftgate_flows
+                        nlohmann_json::nlohmann_json GTest::gtest Threads::Threads)
+  add_dependencies(integration_tests liftgate flowctl)
+  gtest_discover_tests(integration_tests PROPERTIES LABELS integration TIMEOUT 120)
+endif()
+
+# A fuzz target is linked with libFuzzer when that is asked for; else CTest replays its corpus.
+file(GLOB targets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.cc)
+foreach(source ${targets})
+  get_filename_component(name ${source} NAME_WE)
+  string(REPLACE "fuzz_" "" what ${name})
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE liftgate_gateway)
+  if(LIFTGATE_FUZZ)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+    add_test(NAME fuzz_replay.${what}
+             COMMAND ${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${what})
+    set_tests_properties(fuzz_replay.${what} PROPERTIES LABELS fuzz TIMEOUT 60)
+  endif()
+endforeach()

@@ -1,0 +1,75 @@
+// Drop: every reason for which a packet or a new flow is refused, each with its counter.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace flows {
+
+/// `flowctl drops` shows each by the name that name() gives it; the names are part of the contract.
+enum class Drop : std::uint8_t {
+  // The bytes are not a packet (flows/packet.h).
+  kEmpty,                 // no byte at all
+  kTruncated,             // shorter than a header says or needs
+  kBadVersion,            // neither IPv4 nor IPv6
+  kBadHeaderLength,       // IHL, data offset or extension length impossible
+  kBadTotalLength,        // the length field contradicts the bytes
+  kBadIpChecksum,         // IPv4 header
+  kBadTransportChecksum,  // TCP, UDP, ICMP, ICMPv6
+  kBadTcpFlags,           // SYN with FIN or RST, or no flag at all
+  kBadVnetHeader,         // offload header that contradicts the packet
+  kTooManyExtensions,     // longer IPv6 extension chain than we follow
+  kFragment,              // a fragment, where only whole packets are taken
+  kTooBig,                // longer than the tunnel's MTU without offload
+  // The addresses are not to be believed or reached.
+  kMartianSource,  // loopback, multicast, unspecified, v4-mapped ... as a source
+  kMartianDestination,
+  kSourceNotAllowed,  // not one of the tunnel's addresses
+  // The flow is not to be had.
+  kNoFlow,               // TCP without SYN for a flow that we do not know (answered with RST)
+  kFlowOfAnotherTunnel,  // the same tenant and 5-tuple, but from a tunnel that does not own the
+                         // flow
+  kFlowTableFull,
+  kTenantFlowLimit,
+  kNoFreeBinding,
+  kDialLimit,     // too many connects of the tenant are under way
+  kNoDescriptor,  // EMFILE, ENFILE, ENOBUFS, ENOMEM while dialling
+  kAuditBacklog,  // the audit log cannot take another flow
+  kHeldSyn,       // a SYN again, while its upstream is being dialled
+  kTtlExceeded,
+  kUnsupportedProtocol,
+  // Policy.
+  kRejectedByRule,
+  kDroppedByRule,
+  kNoRoute,  // forwarding to a tunnel that is not there
+  // The way out.
+  kTunnelQueueFull,  // the tunnel does not read fast enough
+  kTunnelWriteFailed,
+  kSandboxWriteFailed,  // the kernel refused a packet on the sandbox's TUN
+  kSandboxDown,         // the sandbox is being restarted
+  kNoBinding,           // out of the sandbox for a binding that nobody holds
+};
+
+inline constexpr std::size_t kDropCount = static_cast<std::size_t>(Drop::kNoBinding) + 1;
+
+/// "bad_ip_checksum": snake case of the enumerator without its k.
+std::string_view name(Drop reason);
+
+/// One sentence for people: "IPv4 header checksum is wrong".
+std::string_view explain(Drop reason);
+
+/// One shard's counters; written by its thread only.
+class DropCounters {
+ public:
+  void count(Drop reason) { ++counts_[static_cast<std::size_t>(reason)]; }
+  [[nodiscard]] std::uint64_t of(Drop reason) const {
+    return counts_[static_cast<std::size_t>(reason)];
+  }
+
+ private:
+  std::array<std::uint64_t, kDropCount> counts_{};
+};
+
+}  // namespace flows

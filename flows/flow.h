@@ -1,0 +1,93 @@
+// Flow: the flat record of one flow, as the table, flowctl and a restarted process read it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include "base/endpoint.h"
+#include "flows/flow_key.h"
+#include "flows/tcp_phase.h"
+
+namespace flows {
+
+/// Position of a record in the table. Small, dense, reused: `Flow::id` is what stays unique.
+enum class FlowIndex : std::uint32_t {};
+inline constexpr FlowIndex kNoFlowIndex{0xffffffff};
+[[nodiscard]] constexpr std::uint32_t number(FlowIndex index) {
+  return static_cast<std::uint32_t>(index);
+}
+
+/// What policy decided for the flow.
+enum class Action : std::uint8_t { kUpgrade, kForward, kReject, kDrop };
+std::string_view name(Action action);  // "upgrade"
+
+/// Where the flow stands in the gateway. For an upgraded TCP flow:
+///
+///   kDialing --upstream answered--> kSynReceived --accept()--> kEstablished
+///   kEstablished --first FIN--> kClosing --both relay directions closed--> kTimeWait --> erased
+///
+/// Everything else is kEstablished from its first packet to its last.
+enum class FlowState : std::uint8_t { kDialing, kSynReceived, kEstablished, kClosing, kTimeWait };
+std::string_view name(FlowState state);  // "syn_received"
+
+/// Why a flow ended; `reason` in the audit log.
+enum class EndReason : std::uint8_t {
+  kNone,    // it has not
+  kClosed,  // FIN both ways
+  kResetByClient,
+  kResetByUpstream,
+  kRefused,      // the upstream answered RST to the dial
+  kUnreachable,  // the network said so
+  kTimedOut,     // idle for longer than its state allows, or the dial was never answered
+  kKilled,       // flowctl kill
+  kTunnelClosed,
+  kSandboxLost,   // the helper died
+  kRejected,      // by a rule
+  kNoDescriptor,  // refused for want of descriptors
+  kShutdown,
+};
+std::string_view name(EndReason reason);  // "reset_by_client"
+
+/// Packets and bytes as the tunnel carried them: whole IP packets, super-segments counted as the
+/// segments they stand for.
+struct WireCount {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
+inline constexpr std::uint32_t kNone32 = 0xffffffff;
+inline constexpr std::uint16_t kDefaultRule = 0xffff;
+
+/// Written by the shard's thread, read by other processes. `version` is even while the record may
+/// be read and odd while it is being filled or emptied; counters and times may move under a reader.
+struct Flow {
+  std::uint64_t id = 0;  // unique for the life of the region, never 0 in a live record
+  std::int64_t created_ns = 0;
+  std::int64_t last_seen_ns = 0;  // CLOCK_MONOTONIC
+  WireCount up;                   // from the initiator
+  WireCount down;                 // to it
+  FlowKey key;
+  std::uint32_t version = 0;
+  std::uint32_t tunnel = kNone32;       // the initiator's tunnel id
+  std::uint32_t peer_tunnel = kNone32;  // kForward: where the other end is
+  std::uint32_t binding = kNone32;      // nat::BindingIndex, once claimed
+  std::uint32_t attachment = kNone32;   // gateway's own: the dial or relay that serves the flow
+  base::Endpoint upstream;              // what is dialled; not key.destination when redirected
+  std::uint16_t rule = kDefaultRule;    // index of the rule that decided
+  Action action{};
+  FlowState state{};
+  TcpPhase tcp_phase{};
+  EndReason end_reason{};
+  // The table's own.
+  std::uint32_t hash = 0;
+  std::uint32_t next_in_bucket = kNone32;  // or in the free list
+  std::uint32_t wheel_previous = kNone32;
+  std::uint32_t wheel_next = kNone32;
+  std::uint32_t wheel_slot = kNone32;
+};
+
+static_assert(std::is_trivially_copyable_v<Flow> && std::is_standard_layout_v<Flow>);
+static_assert(sizeof(Flow) <= 176, "flow table: at most 192 bytes a flow, buckets included");
+
+}  // namespace flows

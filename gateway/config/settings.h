@@ -1,0 +1,113 @@
+// Settings: everything the gateway can be told, with the default of each key.
+//
+// The YAML form is the contract in README.md, "Configuration"; config_loader.h reads it,
+// config_writer.h prints it. A key that exists here exists in both, and in `config default`.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/endpoint.h"
+#include "base/ip_prefix.h"
+#include "flows/flow.h"
+#include "flows/packet.h"
+
+namespace gateway {
+
+using std::chrono_literals::operator""s;
+using std::chrono_literals::operator""h;
+
+/// Which tenants a peer process may speak for, by the uid that SO_PEERCRED shows.
+struct AllowedUid {
+  uid_t uid = 0;
+  std::vector<std::string> tenants;  // empty: every tenant
+};
+
+struct SeqpacketOnramp {
+  std::string path;  // default: onramp.sock beside the control socket
+  mode_t mode = 0600;
+  std::vector<AllowedUid> allow;  // empty: only the uid that the gateway runs as, for every tenant
+  std::chrono::nanoseconds context_timeout = 5s;  // a client that connects and says nothing
+};
+
+struct TenantSettings {
+  std::string name;
+  std::uint32_t id = 0;                 // in the file: default is its position, from 1
+  std::vector<base::IpPrefix> sources;  // empty: any source
+  std::uint32_t max_flows = 100'000;
+  std::uint32_t max_dials = 1'024;
+};
+
+struct PortRange {
+  base::Port first{};
+  base::Port last{};  // inclusive
+};
+
+/// Every key that is given must hold; a list means any of.
+struct RuleMatch {
+  std::vector<std::string> tenant;
+  std::vector<flows::Protocol> protocol;
+  std::vector<base::IpPrefix> source;
+  std::vector<base::IpPrefix> destination;
+  std::vector<PortRange> source_port;
+  std::vector<PortRange> destination_port;
+  std::optional<bool> to_tunnel;  // the destination is claimed by an open tunnel of the tenant
+};
+
+struct Rule {
+  std::string name;
+  RuleMatch match;
+  flows::Action action = flows::Action::kUpgrade;
+};
+
+enum class Handshake : std::uint8_t { kHeld, kEager };
+
+struct Timeouts {
+  std::chrono::nanoseconds tcp_established = 2h;
+  std::chrono::nanoseconds tcp_handshake = 30s;
+  std::chrono::nanoseconds tcp_time_wait = 2s;  // how long a closed flow still answers stragglers
+  std::chrono::nanoseconds udp = 30s;
+  std::chrono::nanoseconds udp_stream = 120s;
+  std::chrono::nanoseconds dns = 5s;
+  std::chrono::nanoseconds icmp = 10s;
+};
+
+struct FlowSettings {
+  std::uint32_t max = 1'000'000;
+  Timeouts timeouts;
+};
+
+/// Of the sandbox's NAT; see nat/binding_table.h.
+struct NatSettings {
+  std::uint32_t bindings = 1U << 20;
+};
+
+struct LogSettings {
+  enum class Format : std::uint8_t { kText, kJson };
+  enum class Level : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
+  Format format = Format::kText;
+  Level level = Level::kInfo;
+};
+
+struct Settings {
+  std::string control_path;  // default: see gateway/control/socket_path.h
+  std::vector<SeqpacketOnramp> seqpacket;
+  std::vector<TenantSettings> tenants;
+  std::vector<Rule> rules;
+  FlowSettings flows;
+  NatSettings nat;
+  Handshake handshake = Handshake::kHeld;
+  std::string audit_path;  // empty: no audit log
+  LogSettings log;
+};
+
+/// What holds when the file says nothing: one on-ramp beside the control socket, one tenant
+/// "default" with id 1 and any source, no rules.
+Settings default_settings();
+
+}  // namespace gateway

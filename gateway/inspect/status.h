@@ -1,0 +1,105 @@
+// Status: what the gateway can be asked about itself, as plain values.
+//
+// The control server turns them into JSON; flows are not here, because flowctl reads them from the
+// flow region itself.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/ip_prefix.h"
+#include "flows/drop.h"
+#include "flows/flow.h"
+
+namespace gateway {
+
+struct TunnelStatus {
+  std::uint32_t id = 0;
+  std::string tenant;
+  std::string name;
+  std::string onramp;  // "seqpacket", "tun"
+  std::vector<base::IpPrefix> addresses;
+  std::uint32_t mtu_bytes = 0;
+  bool offload = false;
+  std::map<std::string, std::string> labels;
+  std::int64_t opened_ns = 0;  // CLOCK_MONOTONIC
+  std::uint32_t flows = 0;
+  flows::WireCount up;    // from the tunnel
+  flows::WireCount down;  // to it
+  std::uint64_t dropped_packets = 0;
+};
+
+struct TenantStatus {
+  std::uint32_t id = 0;
+  std::string name;
+  std::uint32_t tunnels = 0;
+  std::uint32_t flows = 0;
+  std::uint32_t max_flows = 0;
+  std::uint32_t dials = 0;  // connects under way
+  std::uint32_t max_dials = 0;
+  std::uint64_t flows_total = 0;
+};
+
+struct NatStatus {
+  std::uint32_t claimed = 0;
+  std::uint32_t capacity = 0;
+  std::string first_v4, first_v6;  // outside addresses of slot 0
+  std::uint16_t first_port = 0;
+  std::uint16_t last_port = 0;
+  std::uint64_t exhausted = 0;  // flows refused for want of a slot
+};
+
+/// Every way a context is refused has its own counter (onramp/tunnel_context.h).
+struct NamedCount {
+  std::string name;
+  std::string meaning;  // one sentence
+  std::uint64_t count = 0;
+};
+
+struct GatewayStats {
+  std::int64_t started_ns = 0;
+  std::uint64_t flows_opened = 0;
+  std::uint64_t flows_ended = 0;
+  std::uint32_t flows = 0;
+  std::uint32_t flows_max = 0;
+  std::uint32_t tunnels = 0;
+  std::uint64_t tunnels_opened = 0;
+  std::uint32_t dials = 0;
+  std::uint32_t relays = 0;
+  std::uint32_t pipes_in_use = 0;
+  std::uint64_t relayed_up_bytes = 0;  // payload, client to upstream
+  std::uint64_t relayed_down_bytes = 0;
+  std::uint64_t sandbox_restarts = 0;
+  std::uint64_t audit_events = 0;
+  std::uint64_t audit_write_errors = 0;
+  flows::WireCount up;
+  flows::WireCount down;
+};
+
+struct GatewayStatus {
+  std::vector<TunnelStatus> tunnels;
+  std::vector<TenantStatus> tenants;
+  std::vector<std::string> rules;  // names, by index
+  NatStatus nat;
+  GatewayStats stats;
+  std::vector<NamedCount> drops;     // packets and flows, every flows::Drop
+  std::vector<NamedCount> refusals;  // tunnels, every way a context or peer is refused
+};
+
+/// What the control server needs of the gateway. Calls come from the control thread and wait for
+/// the shard; none of them is on a packet's path.
+class StatusSource {
+ public:
+  virtual ~StatusSource() = default;
+  virtual GatewayStatus status() = 0;
+  /// The memfd that holds the flow table; read-only mappings of it are welcome.
+  virtual const base::Fd& flow_region() const = 0;
+  /// Ends the flow with this id, resetting both ends. False when there is none.
+  virtual bool kill_flow(std::uint64_t id) = 0;
+};
+
+}  // namespace gateway

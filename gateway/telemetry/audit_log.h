@@ -1,0 +1,62 @@
+// AuditLog: one JSON line per flow start and per flow end, never more, never fewer.
+//
+// Theory of operation
+//
+// The shard appends flat events and goes on; a writer thread of the log's own formats and writes
+// them. The queue is bounded for starts only: when it is long, accepts_starts() turns false and the
+// shard refuses new flows (Drop::kAuditBacklog), so that every flow that was let in can still log
+// its end. The file is opened for appending, and again on reopen() (log rotation).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "flows/flow.h"
+
+namespace gateway {
+
+/// TCP facts of the client's side, from TCP_INFO (linux/tcp.h) when the relay closed.
+struct TcpSummary {
+  std::uint32_t rtt_us = 0;
+  std::uint32_t retransmits = 0;  // segments, tcpi_total_retrans
+};
+
+struct AuditEvent {
+  enum class Kind : std::uint8_t { kFlowStart, kFlowEnd };
+  Kind kind{};
+  bool has_tcp = false;
+  std::chrono::system_clock::time_point time;
+  flows::Flow flow;  // as it was at that moment
+  TcpSummary tcp;
+};
+
+/// Names for the numbers in a flow; called on the writer thread, must be thread-safe.
+struct AuditNames {
+  std::function<std::string(std::uint32_t tenant)> tenant;
+  std::function<std::string(std::uint32_t tunnel)> tunnel;
+  std::function<std::string(std::uint16_t rule)> rule;
+};
+
+class AuditLog {
+ public:
+  /// Opens `path` for appending (0600 when it makes the file). An empty path: events are counted
+  /// and forgotten.
+  static base::SysResult<std::unique_ptr<AuditLog>> open(const std::string& path, AuditNames names);
+  virtual ~AuditLog() = default;  // writes what is queued, then closes
+
+  /// Shard threads. Never blocks on the disk.
+  virtual void append(const AuditEvent& event) = 0;
+  [[nodiscard]] virtual bool accepts_starts() const = 0;
+
+  /// Any thread.
+  virtual void reopen() = 0;
+  [[nodiscard]] virtual std::uint64_t events() const = 0;
+  [[nodiscard]] virtual std::uint64_t write_errors() const = 0;
+};
+
+}  // namespace gateway

@@ -1,0 +1,69 @@
+// BindingTable: the (outside address, outside port) slots that upgraded flows claim.
+//
+// Theory of operation
+//
+// Inside the sandbox every address is ours, so a slot needs no lookup: slot i *is* the endpoint
+//
+//     (first address + i / ports per address, first port + i % ports per address)
+//
+// in either family, and the peer address of an accepted connection names the flow by arithmetic.
+// Slots are handed out fresh first, then in the order of their release, so each rests as long as
+// possible: the sandbox's kernel may still hold the old connection in TIME-WAIT.
+//
+//     free --claim()--> claimed --release()--> free, at the end of the queue
+//
+// Exhaustion refuses the new flow and never touches a live one.
+// tests/nat/binding_table_test.cc states the same as tests.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/endpoint.h"
+#include "base/result.h"
+#include "flows/drop.h"
+#include "flows/flow.h"
+
+namespace nat {
+
+enum class BindingIndex : std::uint32_t {};
+[[nodiscard]] constexpr std::uint32_t number(BindingIndex index) {
+  return static_cast<std::uint32_t>(index);
+}
+
+/// Slots are the same for both families; a flow uses the address of its own.
+struct BindingRange {
+  base::IpAddress first_v4;
+  base::IpAddress first_v6;
+  base::Port first_port{1024};
+  base::Port last_port{65535};    // inclusive
+  std::uint32_t slots = 1 << 20;  // addresses needed: slots / ports, rounded up
+};
+
+enum class Family : std::uint8_t { kV4, kV6 };
+
+/// Belongs to one shard's thread.
+class BindingTable {
+ public:
+  explicit BindingTable(const BindingRange& range);
+
+  /// Claims the slot that has rested longest, in O(1). Fails with kNoFreeBinding.
+  base::Result<BindingIndex, flows::Drop> claim(flows::FlowIndex flow);
+  /// Gives a claimed slot back; releasing a free one is a bug and aborts.
+  void release(BindingIndex binding);
+
+  /// The slot's address in the namespace.
+  [[nodiscard]] base::Endpoint outside(BindingIndex binding, Family family) const;
+  /// The claimed slot that has this endpoint; empty when it is free or not of the range.
+  [[nodiscard]] std::optional<BindingIndex> find(const base::Endpoint& outside) const;
+  /// The flow that holds a claimed slot.
+  [[nodiscard]] flows::FlowIndex flow(BindingIndex binding) const;
+
+  [[nodiscard]] std::uint32_t claimed() const;
+  [[nodiscard]] std::uint32_t capacity() const;
+
+  // Private members are the implementation's to choose.
+};
+
+}  // namespace nat
