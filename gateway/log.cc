@@ -1,0 +1,154 @@
+#include "gateway/log.h"
+
+#include <cstdio>
+#include <ctime>
+#include <exception>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+
+namespace gateway {
+
+std::atomic<LogLevel> log_detail::lowest = LogLevel::kInfo;
+
+namespace {
+
+using SystemTime = std::chrono::system_clock::time_point;
+
+std::atomic<LogSettings::Format> chosen_format = LogSettings::Format::kText;
+
+std::string_view name(LogLevel level) {
+  switch (level) {
+    case LogLevel::kTrace:
+      return "trace";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  base::check_failed("level is a LogLevel", __FILE__, __LINE__);
+}
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kTrace:
+      return spdlog::level::trace;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarn:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+  }
+  base::check_failed("level is a LogLevel", __FILE__, __LINE__);
+}
+
+LogLevel our_level(spdlog::level::level_enum level) {
+  for (const LogLevel ours :
+       {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn}) {
+    if (spdlog_level(ours) == level) {
+      return ours;
+    }
+  }
+  return LogLevel::kError;
+}
+
+// RFC 3339, UTC, milliseconds.
+std::string rfc3339(SystemTime time) {
+  const auto since_epoch = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
+  const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch - seconds);
+  const std::time_t number = seconds.count();
+  std::tm utc{};
+  ::gmtime_r(&number, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
+                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                     rest.count());
+}
+
+// A line stays one line, and a terminal obeys nothing that a peer sent us.
+std::string without_controls(std::string_view message) {
+  std::string clean;
+  clean.reserve(message.size());
+  for (const char byte : message) {
+    const auto code = static_cast<unsigned char>(byte);
+    if (code < 0x20 || code == 0x7f) {
+      fmt::format_to(std::back_inserter(clean), "\\x{:02x}", code);
+    } else {
+      clean += byte;
+    }
+  }
+  return clean;
+}
+
+std::string json_line(LogLevel level, SystemTime time, std::string_view message) {
+  nlohmann::ordered_json line;
+  line["time"] = rfc3339(time);
+  line["level"] = name(level);
+  line["message"] = message;
+  return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+class LineFormatter : public spdlog::formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
+    const auto format = chosen_format.load(std::memory_order_relaxed);
+    const LogLevel level = our_level(message.level);
+    const std::string line =
+        log_line(format, level, message.time, {message.payload.data(), message.payload.size()});
+    if (format == LogSettings::Format::kText) {
+      message.color_range_start = rfc3339(message.time).size() + 1;
+      message.color_range_end = message.color_range_start + name(level).size();
+    }
+    out.append(line.data(), line.data() + line.size());
+    out.push_back('\n');
+  }
+  [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<LineFormatter>();
+  }
+};
+
+// Never destroyed: lines may be written while the process ends. The sink colours terminals only.
+spdlog::logger& logger() {
+  static spdlog::logger& made = []() -> spdlog::logger& {
+    auto* fresh = new spdlog::logger("", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    fresh->set_level(spdlog::level::trace);  // log_enabled() has decided before us
+    fresh->set_formatter(std::make_unique<LineFormatter>());
+    return *fresh;
+  }();
+  return made;
+}
+
+}  // namespace
+
+void log_detail::write(LogLevel level, fmt::string_view format, fmt::format_args arguments) {
+  try {
+    logger().log(spdlog_level(level), spdlog::string_view_t(fmt::vformat(format, arguments)));
+  } catch (const std::exception& why) {
+    std::fprintf(stderr, "log line lost: %s\n", why.what());
+  }
+}
+
+void configure_log(const LogSettings& settings) {
+  chosen_format.store(settings.format, std::memory_order_relaxed);
+  log_detail::lowest.store(settings.level, std::memory_order_relaxed);
+}
+
+std::string log_line(LogSettings::Format format, LogLevel level, SystemTime time,
+                     std::string_view message) {
+  if (format == LogSettings::Format::kJson) {
+    return json_line(level, time, message);
+  }
+  return fmt::format("{} {} {}", rfc3339(time), name(level), without_controls(message));
+}
+
+}  // namespace gateway
