@@ -60,16 +60,26 @@ inline constexpr std::uint32_t kNone32 = 0xffffffff;
 inline constexpr std::uint16_t kDefaultRule = 0xffff;
 
 /// Written by the shard's thread, read by other processes. `version` is even while the record may
-/// be read and odd while it is being filled or emptied; counters and times may move under a reader.
+/// be read and odd while it is being filled, changed or emptied; counters and times may move under
+/// a reader.
+///
+/// What a packet touches lies together at the front.
 struct Flow {
-  std::uint64_t id = 0;  // unique for the life of the region, never 0 in a live record
-  std::int64_t created_ns = 0;
-  std::int64_t last_seen_ns = 0;  // CLOCK_MONOTONIC
-  WireCount up;                   // from the initiator
-  WireCount down;                 // to it
-  FlowKey key;
+  // The table's own; a reader does not copy them.
   std::uint32_t version = 0;
-  std::uint32_t tunnel = kNone32;       // the initiator's tunnel id
+  std::uint32_t hash = 0;
+  std::uint32_t next_in_bucket = kNone32;  // or in the free list
+  std::uint32_t wheel_previous = kNone32;
+  std::uint32_t wheel_next = kNone32;
+  std::uint32_t wheel_tick = kNone32;  // when the wheel shows the flow; kNone32: never
+  // Everybody's.
+  FlowKey key;
+  std::uint32_t tunnel = kNone32;  // the initiator's tunnel id
+  std::int64_t last_seen_ns = 0;   // CLOCK_MONOTONIC
+  WireCount up;                    // from the initiator
+  WireCount down;                  // to it
+  std::uint64_t id = 0;            // unique for the life of the region, 0 in a free record
+  std::int64_t created_ns = 0;
   std::uint32_t peer_tunnel = kNone32;  // kForward: where the other end is
   std::uint32_t binding = kNone32;      // nat::BindingIndex, once claimed
   std::uint32_t attachment = kNone32;   // gateway's own: the dial or relay that serves the flow
@@ -81,12 +91,6 @@ struct Flow {
   FlowState state{};
   TcpPhase tcp_phase{};
   EndReason end_reason{};
-  // The table's own.
-  std::uint32_t hash = 0;
-  std::uint32_t next_in_bucket = kNone32;  // or in the free list
-  std::uint32_t wheel_previous = kNone32;
-  std::uint32_t wheel_next = kNone32;
-  std::uint32_t wheel_slot = kNone32;
 };
 
 static_assert(std::is_trivially_copyable_v<Flow> && std::is_standard_layout_v<Flow>);

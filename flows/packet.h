@@ -15,12 +15,10 @@
 #include "base/endpoint.h"
 #include "base/result.h"
 #include "flows/drop.h"
+#include "flows/protocol.h"
 #include "flows/vnet_header.h"
 
 namespace flows {
-
-/// IP protocol numbers (IANA). Any other value is possible, too.
-enum class Protocol : std::uint8_t { kIcmp = 1, kTcp = 6, kUdp = 17, kIcmpv6 = 58 };
 
 /// The flag byte of the TCP header (RFC 9293 3.1).
 struct TcpFlags {

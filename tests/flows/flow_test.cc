@@ -1,0 +1,53 @@
+#include "flows/flow.h"
+
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+namespace flows {
+namespace {
+
+TEST(Flow, NamesAreThoseOfTheContract) {
+  EXPECT_EQ(name(Action::kUpgrade), "upgrade");
+  EXPECT_EQ(name(Action::kForward), "forward");
+  EXPECT_EQ(name(Action::kReject), "reject");
+  EXPECT_EQ(name(Action::kDrop), "drop");
+
+  EXPECT_EQ(name(FlowState::kDialing), "dialing");
+  EXPECT_EQ(name(FlowState::kSynReceived), "syn_received");
+  EXPECT_EQ(name(FlowState::kEstablished), "established");
+  EXPECT_EQ(name(FlowState::kClosing), "closing");
+  EXPECT_EQ(name(FlowState::kTimeWait), "time_wait");
+}
+
+TEST(Flow, EveryEndReasonHasANameOfItsOwn) {
+  std::set<std::string_view> names;
+  for (int reason = 0; reason <= static_cast<int>(EndReason::kShutdown); ++reason) {
+    names.insert(name(static_cast<EndReason>(reason)));
+  }
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(EndReason::kShutdown) + 1);
+  EXPECT_FALSE(names.contains("unknown"));
+  EXPECT_TRUE(names.contains("reset_by_client"));
+  EXPECT_TRUE(names.contains("sandbox_lost"));
+}
+
+// flowctl names what it finds in memory that another process wrote.
+TEST(Flow, NumbersThatAreNoEnumeratorHaveANameToo) {
+  EXPECT_EQ(name(static_cast<Action>(200)), "unknown");
+  EXPECT_EQ(name(static_cast<FlowState>(200)), "unknown");
+  EXPECT_EQ(name(static_cast<EndReason>(200)), "unknown");
+  EXPECT_EQ(name(static_cast<TcpPhase>(200)), "unknown");
+}
+
+TEST(Protocol, OthersAreTheirNumber) {
+  EXPECT_EQ(protocol_name(Protocol::kTcp), "tcp");
+  EXPECT_EQ(protocol_name(Protocol::kUdp), "udp");
+  EXPECT_EQ(protocol_name(Protocol::kIcmp), "icmp");
+  EXPECT_EQ(protocol_name(Protocol::kIcmpv6), "icmpv6");
+  EXPECT_EQ(protocol_name(Protocol{132}), "132");
+}
+
+}  // namespace
+}  // namespace flows
