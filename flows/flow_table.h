@@ -11,33 +11,33 @@
 //
 // A bucket holds the index + 1 of the first record of its chain. The hash is keyed (attackers
 // choose the 5-tuple) and symmetric, so that one lookup finds a flow from the packets of either
-// direction.
+// direction. A lookup costs two cache misses, the bucket's and the record's: buckets are at most
+// half full, and what is compared lies at the front of the record.
+//
+// tests/flows/flow_table_test.cc states the same; flow_region.h is the layout.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "base/result.h"
 #include "base/time.h"
 #include "flows/drop.h"
 #include "flows/flow.h"
+#include "flows/flow_hash.h"
+#include "flows/flow_region.h"
 
 namespace flows {
-
-/// Secret of the hash, from getrandom(2).
-struct HashSeed {
-  std::uint64_t low = 0;
-  std::uint64_t high = 0;
-};
 
 struct FlowMatch {
   FlowIndex index;
   Side sender;  // which end of the flow the key's source is
 };
 
-/// Belongs to one shard's thread. Reads no clock.
+/// Belongs to one shard's thread. Reads no clock, allocates nothing.
 class FlowTable {
  public:
   /// Bytes that create() needs for `capacity` flows (1 .. 2^31).
@@ -47,22 +47,88 @@ class FlowTable {
   /// region_bytes(capacity) long, and outlives the table.
   static FlowTable create(std::span<std::byte> region, std::uint32_t capacity, HashSeed seed);
 
+  FlowTable(FlowTable&&) = default;
+  FlowTable& operator=(FlowTable&&) = default;
+  FlowTable(const FlowTable&) = delete;
+  FlowTable& operator=(const FlowTable&) = delete;
+  ~FlowTable() = default;
+
   /// Finds the flow that a packet with this key belongs to, in whichever direction it goes.
   [[nodiscard]] std::optional<FlowMatch> find(const FlowKey& key) const;
 
-  /// Adds a flow with a fresh id, created and last seen `now`. `key` must not be there yet.
-  /// Fails with kFlowTableFull; nothing has changed then.
-  base::Result<FlowIndex, Drop> insert(const FlowKey& key, base::Instant now);
+  /// Adds a flow with a fresh id, created and last seen `now`. `key` must not be there yet, in
+  /// either direction. Fails with kFlowTableFull; nothing has changed then.
+  base::Result<FlowIndex, Drop> insert(const FlowKey& key, base::Instant now) {
+    return insert(key, now, [](Flow&) {});
+  }
+  /// The same with `fill(Flow&)` called on the record before anybody else can see it. It is not
+  /// called when the table is full, and leaves id and key alone.
+  template <class Fill>
+  base::Result<FlowIndex, Drop> insert(const FlowKey& key, base::Instant now, Fill fill) {
+    if (size() == capacity()) {
+      return base::Unexpected{Drop::kFlowTableFull};
+    }
+    Flow flow = draft(key, now);
+    fill(flow);
+    return add(flow, key);
+  }
+
+  /// Calls `change(Flow&)` on a copy and stores that back as one change, for what other processes
+  /// must not see half done. Single words (counters, times, states) may be written directly.
+  /// `change` leaves id and key alone, and erases nothing.
+  template <class Change>
+  void update(FlowIndex index, Change change) {
+    Flow flow = (*this)[index];
+    change(flow);
+    replace(index, flow);
+  }
 
   /// Forgets the flow. Its timer must have been disarmed (expiry_wheel.h).
   void erase(FlowIndex index);
 
-  [[nodiscard]] Flow& operator[](FlowIndex index);
-  [[nodiscard]] const Flow& operator[](FlowIndex index) const;
-  [[nodiscard]] std::uint32_t size() const;
-  [[nodiscard]] std::uint32_t capacity() const;
+  /// Calls `visit(FlowIndex)` for every flow, in the order of the records. `visit` may erase any
+  /// flow, the visited one included; one that it inserts may or may not be visited. Walks all
+  /// records that were ever in use, so it is for rare events (a tunnel closes), not for packets.
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (std::uint32_t i = 0; i < header_->high_water; ++i) {
+      if (records_[i].id != 0) {
+        visit(FlowIndex{i});
+      }
+    }
+  }
 
-  // Private members and helpers are the implementation's to choose.
+  [[nodiscard]] Flow& operator[](FlowIndex index) {
+    CHECK(number(index) < header_->high_water);
+    return records_[number(index)];
+  }
+  [[nodiscard]] const Flow& operator[](FlowIndex index) const {
+    CHECK(number(index) < header_->high_water);
+    return records_[number(index)];
+  }
+  [[nodiscard]] std::uint32_t size() const { return header_->live_count; }
+  [[nodiscard]] std::uint32_t capacity() const { return header_->capacity; }
+
+ private:
+  FlowTable(RegionHeader* header, std::uint32_t* buckets, Flow* records, HashSeed seed)
+      : header_(header),
+        buckets_(buckets),
+        records_(records),
+        bucket_mask_(static_cast<std::uint32_t>(header->bucket_count - 1)),
+        seed_(seed) {}
+
+  [[nodiscard]] std::optional<FlowMatch> find(const FlowKey& key, std::uint32_t hash) const;
+  [[nodiscard]] Flow draft(const FlowKey& key, base::Instant now) const;
+  FlowIndex add(const Flow& flow, const FlowKey& key);
+  void replace(FlowIndex index, const Flow& flow);
+  std::uint32_t take_free_record();
+  void unlink(std::uint32_t record);
+
+  RegionHeader* header_;
+  std::uint32_t* buckets_;
+  Flow* records_;
+  std::uint32_t bucket_mask_;
+  HashSeed seed_;
 };
 
 }  // namespace flows

@@ -1,0 +1,59 @@
+#include "flows/flow_hash.h"
+
+#include <cstring>
+
+#include "base/siphash.h"
+
+namespace flows {
+namespace {
+
+// An endpoint as the words that are hashed. Any order will do, as long as both directions of a flow
+// sort the same way.
+struct Words {
+  std::uint64_t first;
+  std::uint64_t second;
+  std::uint64_t port;
+};
+
+Words words_of(const base::Endpoint& endpoint) {
+  Words words{};
+  const auto bytes = endpoint.address.bytes();
+  std::memcpy(&words.first, bytes.data(), sizeof(words.first));
+  std::memcpy(&words.second, bytes.data() + sizeof(words.first), sizeof(words.second));
+  words.port = number(endpoint.port);
+  return words;
+}
+
+// Without branches: which end is lower is a coin toss that the processor cannot predict.
+bool is_below(const Words& a, const Words& b) {
+  const bool port = a.port < b.port;
+  const bool second = (a.second < b.second) | ((a.second == b.second) & port);
+  return (a.first < b.first) | ((a.first == b.first) & second);
+}
+
+std::uint64_t choose(bool first, std::uint64_t a, std::uint64_t b) {
+  const std::uint64_t mask = std::uint64_t{0} - static_cast<std::uint64_t>(first);
+  return b ^ ((a ^ b) & mask);
+}
+
+}  // namespace
+
+std::uint32_t symmetric_hash(const FlowKey& key, HashSeed seed) {
+  const Words a = words_of(key.source);
+  const Words b = words_of(key.destination);
+  const bool a_first = is_below(a, b);
+
+  base::SipHash<1, 3> hash({.low = seed.low, .high = seed.high});
+  hash.add(choose(a_first, a.first, b.first));
+  hash.add(choose(a_first, a.second, b.second));
+  hash.add(choose(a_first, b.first, a.first));
+  hash.add(choose(a_first, b.second, a.second));
+  const std::uint64_t ports =
+      choose(a_first, a.port, b.port) | (choose(a_first, b.port, a.port) << 16U);
+  hash.add(ports | (static_cast<std::uint64_t>(key.tenant) << 32U));
+  constexpr std::size_t kMessageBytes = 41;  // 2 x (16 + 2), the tenant's 4, the protocol's 1
+  return static_cast<std::uint32_t>(
+      hash.finish(static_cast<std::uint64_t>(key.protocol), kMessageBytes));
+}
+
+}  // namespace flows

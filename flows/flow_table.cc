@@ -1,0 +1,138 @@
+#include "flows/flow_table.h"
+
+#include <atomic>
+#include <memory>
+
+#include "base/check.h"
+
+namespace flows {
+namespace {
+
+// For the words of the header that readers look at: no order is needed, only whole values.
+template <class T>
+void store(T& word, T value) {
+  std::atomic_ref(word).store(value, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+std::size_t FlowTable::region_bytes(std::uint32_t capacity) {
+  return RegionLayout::of(capacity).bytes;
+}
+
+FlowTable FlowTable::create(std::span<std::byte> region, std::uint32_t capacity, HashSeed seed) {
+  const RegionLayout layout = RegionLayout::of(capacity);
+  CHECK(region.size() >= layout.bytes);
+  CHECK(reinterpret_cast<std::uintptr_t>(region.data()) % alignof(RegionHeader) == 0);
+
+  auto* header = reinterpret_cast<RegionHeader*>(region.data());
+  CHECK(header->magic == 0);  // all zero, or at least not in use
+  header->layout_version = RegionHeader::kLayoutVersion;
+  header->record_bytes = sizeof(Flow);
+  header->capacity = capacity;
+  header->bucket_count = layout.bucket_count;
+  header->buckets_offset = layout.buckets_offset;
+  header->records_offset = layout.records_offset;
+  header->next_id = 1;
+  // Last, so that who finds it finds the rest.
+  std::atomic_ref(header->magic).store(RegionHeader::kMagic, std::memory_order_release);
+
+  return {header, reinterpret_cast<std::uint32_t*>(region.data() + layout.buckets_offset),
+          reinterpret_cast<Flow*>(region.data() + layout.records_offset), seed};
+}
+
+std::optional<FlowMatch> FlowTable::find(const FlowKey& key) const {
+  return find(key, symmetric_hash(key, seed_));
+}
+
+std::optional<FlowMatch> FlowTable::find(const FlowKey& key, std::uint32_t hash) const {
+  // An empty bucket's 0 becomes kNone32, the end of every chain.
+  std::uint32_t at = buckets_[hash & bucket_mask_] - 1;
+  while (at != kNone32) {
+    const Flow& flow = records_[at];
+    if (flow.hash == hash) {
+      if (flow.key == key) {
+        return FlowMatch{FlowIndex{at}, Side::kInitiator};
+      }
+      if (flow.key == key.reversed()) {
+        return FlowMatch{FlowIndex{at}, Side::kResponder};
+      }
+    }
+    at = flow.next_in_bucket;
+  }
+  return std::nullopt;
+}
+
+Flow FlowTable::draft(const FlowKey& key, base::Instant now) const {
+  Flow flow;
+  flow.key = key;
+  flow.id = header_->next_id;
+  flow.created_ns = base::to_nanoseconds(now);
+  flow.last_seen_ns = flow.created_ns;
+  return flow;
+}
+
+FlowIndex FlowTable::add(const Flow& flow, const FlowKey& key) {
+  const std::uint32_t hash = symmetric_hash(key, seed_);
+  CHECK(flow.key == key && flow.id == header_->next_id);
+  CHECK(!find(key, hash));
+
+  const std::uint32_t at = take_free_record();
+  Flow& record = records_[at];
+  std::uint32_t& bucket = buckets_[hash & bucket_mask_];
+  record.hash = hash;
+  record.next_in_bucket = bucket - 1;
+  record.wheel_previous = kNone32;
+  record.wheel_next = kNone32;
+  record.wheel_tick = kNone32;
+  bucket = at + 1;
+  publish_record(record, flow);
+  store(header_->next_id, header_->next_id + 1);
+  store(header_->live_count, header_->live_count + 1);
+  return FlowIndex{at};
+}
+
+std::uint32_t FlowTable::take_free_record() {
+  if (header_->free_head != 0) {
+    const std::uint32_t at = header_->free_head - 1;
+    header_->free_head = records_[at].next_in_bucket + 1;
+    return at;
+  }
+  const std::uint32_t at = header_->high_water;
+  CHECK(at < header_->capacity);
+  store(header_->high_water, at + 1);
+  return at;
+}
+
+void FlowTable::replace(FlowIndex index, const Flow& flow) {
+  Flow& record = (*this)[index];
+  CHECK(flow.id == record.id && flow.key == record.key && flow.id != 0);
+  publish_record(record, flow);
+}
+
+void FlowTable::erase(FlowIndex index) {
+  Flow& record = (*this)[index];
+  CHECK(record.id != 0);
+  CHECK(record.wheel_tick == kNone32);
+  unlink(number(index));
+  retire_record(record);
+  record.next_in_bucket = header_->free_head - 1;
+  header_->free_head = number(index) + 1;
+  store(header_->live_count, header_->live_count - 1);
+}
+
+void FlowTable::unlink(std::uint32_t record) {
+  std::uint32_t& bucket = buckets_[records_[record].hash & bucket_mask_];
+  if (bucket == record + 1) {
+    bucket = records_[record].next_in_bucket + 1;
+    return;
+  }
+  std::uint32_t at = bucket - 1;
+  while (at != kNone32 && records_[at].next_in_bucket != record) {
+    at = records_[at].next_in_bucket;
+  }
+  CHECK(at != kNone32);
+  records_[at].next_in_bucket = records_[record].next_in_bucket;
+}
+
+}  // namespace flows
