@@ -43,12 +43,15 @@ struct BindingRange {
 
 enum class Family : std::uint8_t { kV4, kV6 };
 
-/// Belongs to one shard's thread.
+/// Belongs to one shard's thread. Memory is reserved for all slots and touched as they are first
+/// used; nothing grows or moves.
 class BindingTable {
  public:
+  /// `range` has at least one port above 0 and one slot, and wraps around in neither family.
   explicit BindingTable(const BindingRange& range);
 
-  /// Claims the slot that has rested longest, in O(1). Fails with kNoFreeBinding.
+  /// Claims the slot that has rested longest, in O(1). Fails with kNoFreeBinding; nothing has
+  /// changed then.
   base::Result<BindingIndex, flows::Drop> claim(flows::FlowIndex flow);
   /// Gives a claimed slot back; releasing a free one is a bug and aborts.
   void release(BindingIndex binding);
@@ -60,10 +63,28 @@ class BindingTable {
   /// The flow that holds a claimed slot.
   [[nodiscard]] flows::FlowIndex flow(BindingIndex binding) const;
 
-  [[nodiscard]] std::uint32_t claimed() const;
-  [[nodiscard]] std::uint32_t capacity() const;
+  [[nodiscard]] std::uint32_t claimed() const { return claimed_; }
+  [[nodiscard]] std::uint32_t capacity() const { return range_.slots; }
 
-  // Private members are the implementation's to choose.
+ private:
+  struct Slot {
+    flows::FlowIndex flow = flows::kNoFlowIndex;  // kNoFlowIndex: free
+    std::uint32_t next = flows::kNone32;          // while free: released after this one
+  };
+
+  [[nodiscard]] const base::IpAddress& first(Family family) const {
+    return family == Family::kV4 ? range_.first_v4 : range_.first_v6;
+  }
+  [[nodiscard]] bool is_claimed(std::uint32_t slot) const {
+    return slot < slots_.size() && slots_[slot].flow != flows::kNoFlowIndex;
+  }
+
+  BindingRange range_;
+  std::uint32_t ports_;      // per address
+  std::vector<Slot> slots_;  // those that were ever used; its capacity is there from the start
+  std::uint32_t longest_free_ = flows::kNone32;  // the queue of released slots: its head
+  std::uint32_t last_freed_ = flows::kNone32;    // and its tail
+  std::uint32_t claimed_ = 0;
 };
 
 }  // namespace nat
