@@ -17,8 +17,16 @@
 namespace gateway {
 
 inline constexpr std::size_t kMaxContextBytes = 16 * 1024;
-inline constexpr std::uint32_t kMinMtuBytes = 576;  // RFC 791; a tunnel with IPv6 needs 1280
+inline constexpr std::uint32_t kMinMtuBytes = 576;     // RFC 791
+inline constexpr std::uint32_t kMinMtuBytesV6 = 1280;  // RFC 8200 5
 inline constexpr std::uint32_t kMaxMtuBytes = 65535;
+// Chosen: room for what people write, and little enough to show and to log.
+inline constexpr std::size_t kMaxTenantBytes = 64;
+inline constexpr std::size_t kMaxTunnelNameBytes = 64;
+inline constexpr std::size_t kMaxTunnelAddresses = 256;
+inline constexpr std::size_t kMaxLabels = 32;
+inline constexpr std::size_t kMaxLabelKeyBytes = 64;
+inline constexpr std::size_t kMaxLabelValueBytes = 256;
 
 /// Why a tunnel is refused. Each has its counter and its message.
 enum class ContextError : std::uint8_t {
@@ -42,6 +50,7 @@ inline constexpr std::size_t kContextErrorCount =
 std::string_view name(ContextError error);     // "uid_not_allowed"
 std::string_view explain(ContextError error);  // one sentence
 
+/// Every text in it is printable UTF-8 (base/utf8.h) within the limits above.
 struct TunnelContext {
   std::string tenant;
   std::string name;  // default: empty; the gateway then names it after its id
