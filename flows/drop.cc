@@ -1,0 +1,155 @@
+#include "flows/drop.h"
+
+#include "base/check.h"
+
+namespace flows {
+
+std::string_view name(Drop reason) {
+  switch (reason) {
+    case Drop::kEmpty:
+      return "empty";
+    case Drop::kTruncated:
+      return "truncated";
+    case Drop::kBadVersion:
+      return "bad_version";
+    case Drop::kBadHeaderLength:
+      return "bad_header_length";
+    case Drop::kBadTotalLength:
+      return "bad_total_length";
+    case Drop::kBadIpChecksum:
+      return "bad_ip_checksum";
+    case Drop::kBadTransportChecksum:
+      return "bad_transport_checksum";
+    case Drop::kBadTcpFlags:
+      return "bad_tcp_flags";
+    case Drop::kBadVnetHeader:
+      return "bad_vnet_header";
+    case Drop::kTooManyExtensions:
+      return "too_many_extensions";
+    case Drop::kFragment:
+      return "fragment";
+    case Drop::kTooBig:
+      return "too_big";
+    case Drop::kMartianSource:
+      return "martian_source";
+    case Drop::kMartianDestination:
+      return "martian_destination";
+    case Drop::kSourceNotAllowed:
+      return "source_not_allowed";
+    case Drop::kNoFlow:
+      return "no_flow";
+    case Drop::kFlowOfAnotherTunnel:
+      return "flow_of_another_tunnel";
+    case Drop::kFlowTableFull:
+      return "flow_table_full";
+    case Drop::kTenantFlowLimit:
+      return "tenant_flow_limit";
+    case Drop::kNoFreeBinding:
+      return "no_free_binding";
+    case Drop::kDialLimit:
+      return "dial_limit";
+    case Drop::kNoDescriptor:
+      return "no_descriptor";
+    case Drop::kAuditBacklog:
+      return "audit_backlog";
+    case Drop::kHeldSyn:
+      return "held_syn";
+    case Drop::kTtlExceeded:
+      return "ttl_exceeded";
+    case Drop::kUnsupportedProtocol:
+      return "unsupported_protocol";
+    case Drop::kRejectedByRule:
+      return "rejected_by_rule";
+    case Drop::kDroppedByRule:
+      return "dropped_by_rule";
+    case Drop::kNoRoute:
+      return "no_route";
+    case Drop::kTunnelQueueFull:
+      return "tunnel_queue_full";
+    case Drop::kTunnelWriteFailed:
+      return "tunnel_write_failed";
+    case Drop::kSandboxWriteFailed:
+      return "sandbox_write_failed";
+    case Drop::kSandboxDown:
+      return "sandbox_down";
+    case Drop::kNoBinding:
+      return "no_binding";
+  }
+  base::check_failed("reason is a Drop", __FILE__, __LINE__);
+}
+
+std::string_view explain(Drop reason) {
+  switch (reason) {
+    case Drop::kEmpty:
+      return "The packet has no byte at all";
+    case Drop::kTruncated:
+      return "The packet is shorter than its headers say or need";
+    case Drop::kBadVersion:
+      return "The packet is neither IPv4 nor IPv6";
+    case Drop::kBadHeaderLength:
+      return "A header gives itself an impossible length";
+    case Drop::kBadTotalLength:
+      return "A length field contradicts the number of bytes that came";
+    case Drop::kBadIpChecksum:
+      return "The IPv4 header checksum is wrong";
+    case Drop::kBadTransportChecksum:
+      return "The TCP, UDP or ICMP checksum is wrong";
+    case Drop::kBadTcpFlags:
+      return "The TCP flags have SYN with FIN or RST, or none is set";
+    case Drop::kBadVnetHeader:
+      return "The offload header contradicts the packet behind it";
+    case Drop::kTooManyExtensions:
+      return "The IPv6 extension header chain is longer than the gateway follows";
+    case Drop::kFragment:
+      return "The packet is a fragment, and only whole packets are taken";
+    case Drop::kTooBig:
+      return "The packet is longer than the tunnel's MTU";
+    case Drop::kMartianSource:
+      return "The source address cannot be that of a host";
+    case Drop::kMartianDestination:
+      return "The destination address cannot be reached from a tunnel";
+    case Drop::kSourceNotAllowed:
+      return "The source address is not one of the tunnel's addresses";
+    case Drop::kNoFlow:
+      return "The TCP segment belongs to no known flow and does not open one";
+    case Drop::kFlowOfAnotherTunnel:
+      return "The flow belongs to another tunnel of the tenant";
+    case Drop::kFlowTableFull:
+      return "The flow table has no room for another flow";
+    case Drop::kTenantFlowLimit:
+      return "The tenant has as many flows as it may have";
+    case Drop::kNoFreeBinding:
+      return "Every NAT binding is in use";
+    case Drop::kDialLimit:
+      return "Too many connects of the tenant are under way";
+    case Drop::kNoDescriptor:
+      return "The process or the system has no descriptor or memory left for a socket";
+    case Drop::kAuditBacklog:
+      return "The audit log cannot take another flow";
+    case Drop::kHeldSyn:
+      return "The SYN came again while its upstream is being dialled";
+    case Drop::kTtlExceeded:
+      return "The TTL or hop limit ran out";
+    case Drop::kUnsupportedProtocol:
+      return "The gateway does not carry this IP protocol";
+    case Drop::kRejectedByRule:
+      return "A rule rejects the flow";
+    case Drop::kDroppedByRule:
+      return "A rule drops the flow";
+    case Drop::kNoRoute:
+      return "No tunnel of the tenant has the destination address";
+    case Drop::kTunnelQueueFull:
+      return "The tunnel does not read its packets fast enough";
+    case Drop::kTunnelWriteFailed:
+      return "The packet could not be sent to the tunnel";
+    case Drop::kSandboxWriteFailed:
+      return "The sandbox's TUN device refused the packet";
+    case Drop::kSandboxDown:
+      return "The sandbox is being restarted";
+    case Drop::kNoBinding:
+      return "The packet left the sandbox for a NAT binding that nobody holds";
+  }
+  base::check_failed("reason is a Drop", __FILE__, __LINE__);
+}
+
+}  // namespace flows
