@@ -3,7 +3,6 @@
 
 #include <netinet/in.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -51,13 +50,6 @@ void raise_descriptor_limit() {
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
-}
-
-SysResult<void> keep_mounts_private(bool mount_namespace) {
-  if (mount_namespace && ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) {
-    return Unexpected{base::last_error("making the mounts private")};
-  }
-  return {};
 }
 
 SysResult<Fd> listen_on(const ListenerConfig& config) {
@@ -144,9 +136,6 @@ SysResult<void> give_up_privileges() {
 SysResult<Furnished> furnish(const Setup& setup) {
   Furnished furnished;
   if (auto done = write_id_maps(setup.outside); !done) {
-    return Unexpected{done.error()};
-  }
-  if (auto done = keep_mounts_private(setup.config.mount_namespace); !done) {
     return Unexpected{done.error()};
   }
   if (auto done = furnish_network(setup, furnished); !done) {

@@ -170,10 +170,14 @@ SysResult<void> Sandbox::set_up(const SandboxConfig& config) {
     }
     return std::pair(std::get<Kind>(std::move(*body)), std::move((*message)->fds));
   };
+  const auto setup = encode(Setup{current_ids(), config});
+  if (setup.size() > kMaxSandboxMessageBytes) {
+    return Unexpected{base::failure("the sandbox's configuration is too large")};
+  }
   if (auto hello = expect(Hello{}); !hello) {
     return Unexpected{hello.error()};
   }
-  if (auto sent = send_message(control_, encode(Setup{current_ids(), config})); !sent) {
+  if (auto sent = send_message(control_, setup); !sent) {
     return sent;
   }
   auto ready = expect(Ready{});

@@ -12,17 +12,17 @@ namespace netns {
 
 /// A listening TCP socket, bound inside. An IPv6 one takes IPv6 only.
 struct ListenerConfig {
-  base::Endpoint endpoint;
+  base::Endpoint endpoint{};
   int backlog = 65535;  // the namespace's net.core.somaxconn is raised to it where that is allowed
 
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
 
 struct SandboxConfig {
-  TunConfig tun;
-  std::vector<ListenerConfig> listeners;
-  std::vector<Sysctl> sysctls;   // set before the device is up and before anything listens
-  bool mount_namespace = false;  // programs inside get a copy of the mounts
+  TunConfig tun{};
+  std::vector<ListenerConfig> listeners{};
+  std::vector<Sysctl> sysctls{};  // set before the device is up and before anything listens
+  bool mount_namespace = false;   // programs inside get a copy of the mounts
 
   friend bool operator==(const SandboxConfig&, const SandboxConfig&) = default;
 };

@@ -13,7 +13,7 @@ namespace netns {
 
 struct TunConfig {
   std::string name = "tun0";
-  std::vector<InterfaceAddress> addresses;
+  std::vector<InterfaceAddress> addresses{};
   std::uint32_t mtu_bytes = 1500;
   // A burst of one TCP window must fit: with the kernel's 500 a flow at MTU 1500 was measured
   // elsewhere to fall to a hundredth of its speed.
