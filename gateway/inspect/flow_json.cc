@@ -1,0 +1,72 @@
+#include "gateway/inspect/flow_json.h"
+
+#include "flows/protocol.h"
+
+namespace gateway {
+namespace {
+
+void write_endpoint(JsonWriter& json, std::string_view key, const base::Endpoint& endpoint,
+                    std::string& scratch) {
+  scratch.assign(1, '"');
+  append_endpoint(scratch, endpoint);
+  scratch += '"';
+  json.raw(key, scratch);
+}
+
+void write_count(JsonWriter& json, std::string_view key, const flows::WireCount& count) {
+  json.open_object(key).number("packets", count.packets).number("bytes", count.bytes);
+  json.close_object();
+}
+
+}  // namespace
+
+void append_endpoint(std::string& out, const base::Endpoint& endpoint) {
+  if (endpoint.address.is_v4()) {
+    const std::uint32_t address = endpoint.address.v4_number();
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      append_number(out, (address >> static_cast<unsigned>(shift)) & 0xffU);
+      out += shift > 0 ? '.' : ':';
+    }
+  } else {
+    out += '[';
+    out += endpoint.address.to_string();
+    out += "]:";
+  }
+  append_number(out, base::number(endpoint.port));
+}
+
+std::uint64_t milliseconds_between(std::int64_t then_ns, std::int64_t now_ns) {
+  constexpr std::int64_t kNanosecondsPerMillisecond = 1'000'000;
+  return then_ns >= now_ns
+             ? 0
+             : (static_cast<std::uint64_t>(now_ns) - static_cast<std::uint64_t>(then_ns)) /
+                   static_cast<std::uint64_t>(kNanosecondsPerMillisecond);
+}
+
+void write_flow_facts(JsonWriter& json, const flows::Flow& flow, const FlowNames& names,
+                      std::int64_t now_ns) {
+  std::string scratch;
+  json.number("id", flow.id)
+      .text("tenant", names.tenant)
+      .text("tunnel", names.tunnel)
+      .number("tunnel_id", flow.tunnel)
+      .text("protocol", flows::protocol_name(flow.key.protocol));
+  write_endpoint(json, "source", flow.key.source, scratch);
+  write_endpoint(json, "destination", flow.key.destination, scratch);
+  json.text("action", flows::name(flow.action))
+      .text("rule", names.rule)
+      .text("state", flows::name(flow.state))
+      .number("age_ms", milliseconds_between(flow.created_ns, now_ns));
+  if (has_upstream(flow)) {
+    write_endpoint(json, "upstream", flow.upstream, scratch);
+  } else {
+    json.null("upstream");
+  }
+}
+
+void write_flow_counts(JsonWriter& json, const flows::Flow& flow) {
+  write_count(json, "up", flow.up);
+  write_count(json, "down", flow.down);
+}
+
+}  // namespace gateway
