@@ -35,7 +35,8 @@ struct AuditEvent {
   TcpSummary tcp;
 };
 
-/// Names for the numbers in a flow; called on the writer thread, must be thread-safe.
+/// Names for the numbers in a flow; called on the writer thread, must be thread-safe. A tunnel may
+/// have gone by then: its name must be known for as long as its events may wait.
 struct AuditNames {
   std::function<std::string(std::uint32_t tenant)> tenant;
   std::function<std::string(std::uint32_t tunnel)> tunnel;
@@ -44,9 +45,12 @@ struct AuditNames {
 
 class AuditLog {
  public:
+  static constexpr std::uint64_t kMostQueued = 65'536;  // chosen: a second of a busy gateway, 16 MB
+
   /// Opens `path` for appending (0600 when it makes the file). An empty path: events are counted
-  /// and forgotten.
-  static base::SysResult<std::unique_ptr<AuditLog>> open(const std::string& path, AuditNames names);
+  /// and forgotten. `most_queued` is how many events may wait before new flows are refused.
+  static base::SysResult<std::unique_ptr<AuditLog>> open(const std::string& path, AuditNames names,
+                                                         std::uint64_t most_queued = kMostQueued);
   virtual ~AuditLog() = default;  // writes what is queued, then closes
 
   /// Shard threads. Never blocks on the disk.
