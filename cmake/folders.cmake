@@ -16,6 +16,17 @@ function(liftgate_library folder)
   add_library(liftgate_${folder} ${kind} ${sources})
   target_include_directories(liftgate_${folder} ${scope} ${CMAKE_SOURCE_DIR})
   target_link_libraries(liftgate_${folder} ${scope} ${ARG_USES} ${ARG_LINKS})
+
+  # `all_verify_interface_header_sets` compiles headers alone. A header with a .cc of its own is
+  # its first include (clang-format sees to that), so that one needs no second compilation.
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.h)
+  foreach(source ${sources})
+    string(REGEX REPLACE "\\.cc$" ".h" header ${source})
+    list(REMOVE_ITEM headers ${header})
+  endforeach()
+  target_sources(liftgate_${folder} ${scope} FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR}
+                                           FILES ${headers})
+  set_target_properties(liftgate_${folder} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
 endfunction()
 
 # liftgate_program(<name> (MAIN <file> | FOLDER <folder>) USES <folder>...)
