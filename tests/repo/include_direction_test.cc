@@ -1,0 +1,52 @@
+// The arrows between the folders, kept true by a test: see "Layout" in README.md.
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/repo/source_tree.h"
+
+namespace {
+
+// Each folder, and what its files may include from outside of it: prefixes of "folder/file.h".
+const std::map<std::string, std::vector<std::string>> kMayInclude = {
+    {"base", {}},
+    {"flows", {"base/"}},
+    {"nat", {"base/", "flows/"}},
+    {"netns", {"base/"}},
+    {"gateway/inspect", {"base/", "flows/"}},
+    {"gateway", {"base/", "flows/", "nat/", "netns/"}},
+    {"tools", {"base/", "flows/", "gateway/control/", "gateway/inspect/"}},
+    {"integration", {"base/", "flows/", "netns/", "tests/support/"}},
+};
+
+class IncludeDirection : public testing::TestWithParam<std::string> {};
+
+TEST_P(IncludeDirection, FolderIncludesOnlyWhatItMay) {
+  const std::string& folder = GetParam();
+  std::vector<std::string> allowed = kMayInclude.at(folder);
+  allowed.push_back(folder + "/");
+  for (const auto& file : repo::cpp_files(folder)) {
+    for (const std::string& included : repo::includes_of(file, repo::kQuotedInclude)) {
+      const bool may = std::ranges::any_of(
+          allowed, [&](const std::string& prefix) { return included.starts_with(prefix); });
+      EXPECT_TRUE(may) << file << " includes " << included;
+    }
+  }
+}
+
+std::string folder_name(const testing::TestParamInfo<std::string>& tested) {
+  std::string name = tested.param;
+  std::ranges::replace(name, '/', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, IncludeDirection,
+                         testing::Values("base", "flows", "nat", "netns", "gateway/inspect",
+                                         "gateway", "tools", "integration"),
+                         folder_name);
+
+}  // namespace
