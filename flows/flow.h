@@ -85,8 +85,8 @@ struct Flow {
   std::uint32_t attachment = kNone32;   // gateway's own: the dial or relay that serves the flow
   std::uint32_t client_rtt_us = 0;      // TCP_INFO of the client's side, once its socket closed
   std::uint32_t client_retransmits = 0;
-  base::Endpoint upstream;              // what is dialled; not key.destination when redirected
-  std::uint16_t rule = kDefaultRule;    // index of the rule that decided
+  base::Endpoint upstream;            // what is dialled; not key.destination when redirected
+  std::uint16_t rule = kDefaultRule;  // index of the rule that decided
   Action action{};
   FlowState state{};
   TcpPhase tcp_phase{};
