@@ -16,6 +16,9 @@ const std::regex kImpure(
     R"re(\.h$|/|^(thread|mutex|shared_mutex|condition_variable|future|semaphore|latch|barrier)re"
     R"re(|stop_token|fstream|iostream|filesystem|random|ctime|csignal)$)re");
 
+// For `struct iovec`, the form in which a coalesced packet's pieces go to the kernel.
+const std::string kIoVectors = "sys/uio.h";
+
 class Purity : public testing::TestWithParam<std::string> {};
 
 TEST_P(Purity, FolderIncludesNothingThatActs) {
