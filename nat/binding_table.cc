@@ -79,7 +79,7 @@ std::optional<BindingIndex> BindingTable::find(const Endpoint& outside) const {
   }
   const std::uint64_t slot =
       std::uint64_t{offset} * ports_ + number(outside.port) - number(range_.first_port);
-  if (slot >= slots_.size() || !is_claimed(static_cast<std::uint32_t>(slot))) {
+  if (slot >= range_.slots || !is_claimed(static_cast<std::uint32_t>(slot))) {
     return std::nullopt;
   }
   return BindingIndex{static_cast<std::uint32_t>(slot)};

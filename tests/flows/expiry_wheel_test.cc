@@ -116,6 +116,17 @@ TEST_F(ExpiryWheelTest, ArmingAgainMovesTheDeadlineEitherWay) {
   EXPECT_EQ(due_at(kStart + 21s), Indices{later});
 }
 
+TEST_F(ExpiryWheelTest, NeighboursOfAMovedFlowStayArmed) {
+  const FlowIndex first = armed(kStart + 1s);
+  const FlowIndex moved = armed(kStart + 1s);
+  const FlowIndex last = armed(kStart + 1s);
+  const FlowIndex elsewhere = armed(kStart + 1min);
+  wheel_.arm(moved, kStart + 1min);
+
+  EXPECT_EQ(due_at(kStart + 2s), (Indices{first, last}));
+  EXPECT_EQ(due_at(kStart + 2min), (Indices{moved, elsewhere}));
+}
+
 TEST_F(ExpiryWheelTest, DisarmedFlowDoesNotFireAndItsNeighboursDo) {
   Indices flows;
   for (int i = 0; i < 3; ++i) {
@@ -247,6 +258,20 @@ TEST_F(ExpiryWheelTest, LongJumpWhileTheBudgetIsShortLosesNothing) {
   EXPECT_EQ(shown, flows);
 }
 
+// The walk begins anew in the slot after the one that it had stopped in.
+TEST_F(ExpiryWheelTest, JumpOverATurnFromTheMiddleOfASlotLosesNothing) {
+  const Indices flows{armed(kStart + 1s), armed(kStart + 1s), armed(kStart + 1s + kTick)};
+  Indices shown;
+  const auto show = [&](FlowIndex index) { shown.push_back(index); };
+  const Instant now = kStart + 1s + kTick;
+  ASSERT_FALSE(wheel_.advance(now, 1, show));
+
+  EXPECT_TRUE(wheel_.advance(now + 2 * kTurn, kNoLimit, show));
+
+  std::sort(shown.begin(), shown.end());
+  EXPECT_EQ(shown, flows);
+}
+
 TEST_F(ExpiryWheelTest, TimeThatStandsStillOrGoesBackIsHarmless) {
   const FlowIndex flow = armed(kStart + 1s);
   EXPECT_EQ(due_at(kStart + 500ms), Indices{});
@@ -254,8 +279,10 @@ TEST_F(ExpiryWheelTest, TimeThatStandsStillOrGoesBackIsHarmless) {
   EXPECT_EQ(due_at(kStart + 2s), Indices{flow});
 }
 
+// A record has 32 bits for the tick; what does not fit must not come out as a small number.
 TEST_F(ExpiryWheelTest, DeadlineAtTheEndOfTimeIsNotNear) {
   armed(Instant::max());
+  armed(kStart + 1s + (std::int64_t{1} << 32U) * kTick);
   EXPECT_EQ(due_at(kStart + 24h * 365), Indices{});
 }
 

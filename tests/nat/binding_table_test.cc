@@ -79,6 +79,22 @@ TEST(BindingTable, FindRefusesWhatIsFreeOrNotOfTheRange) {
   }
 }
 
+// By the arithmetic alone, a port beside the range would be a slot of the neighbouring address.
+TEST(BindingTable, FindRefusesPortsBesideTheRange) {
+  BindingRange range = range_of(9);
+  range.first_port = Port{1000};
+  range.last_port = Port{1002};
+  BindingTable table(range);
+  for (std::uint32_t i = 0; i < 9; ++i) {
+    ASSERT_TRUE(table.claim(FlowIndex{i}));
+  }
+  ASSERT_TRUE(table.find(endpoint("198.18.0.255:1000")));
+
+  for (const char* outside : {"198.18.0.255:999", "198.18.0.255:1003", "198.18.0.255:65535"}) {
+    EXPECT_FALSE(table.find(endpoint(outside))) << outside;
+  }
+}
+
 TEST(BindingTable, FindForgetsAReleasedSlot) {
   BindingTable table(range_of(7));
   const BindingIndex binding = table.claim(FlowIndex{1}).value();
@@ -189,6 +205,9 @@ TEST(BindingTableDeathTest, ReleasingTwiceAborts) {
 TEST(BindingTableDeathTest, RangeThatWrapsAroundAborts) {
   BindingRange range = range_of(7);
   range.first_v4 = IpAddress::parse("255.255.255.254").value();
+  EXPECT_DEATH(BindingTable{range}, "CHECK failed");
+  range = range_of(7);
+  range.first_v6 = IpAddress::parse("fd00::ffff:fffe").value();
   EXPECT_DEATH(BindingTable{range}, "CHECK failed");
 }
 
