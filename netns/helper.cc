@@ -17,6 +17,7 @@
 #include "netns/rtnetlink.h"
 #include "netns/sandbox.h"
 #include "netns/sandbox_message.h"
+#include "netns/seccomp.h"
 
 namespace netns {
 namespace {
@@ -138,11 +139,18 @@ SysResult<Furnished> furnish(const Setup& setup) {
   if (auto done = write_id_maps(setup.outside); !done) {
     return Unexpected{done.error()};
   }
+  if (auto done = mount_files(setup.config.files); !done) {
+    return Unexpected{done.error()};
+  }
   if (auto done = furnish_network(setup, furnished); !done) {
     return Unexpected{done.error()};
   }
   if (auto done = give_up_privileges(); !done) {
     return Unexpected{done.error()};
+  }
+  // The capabilities are gone, which is what counts: a kernel without filters will do.
+  if (auto done = allow_only_making_sockets(); !done) {
+    furnished.ready.notes.push_back(done.error().message());
   }
   return furnished;
 }
@@ -185,13 +193,14 @@ std::optional<SandboxMessage> next_message(const Fd& control) {
   return decode((*message)->bytes);
 }
 
-// Until the owner closes the socket, or says what we do not understand.
-int serve(const Fd& control) {
+// Until the owner closes the socket, or says what we do not understand. Ends the process itself:
+// what libraries do at exit, the system call filter forbids.
+[[noreturn]] void serve(const Fd& control) {
   for (;;) {
     const auto message = next_message(control);
     if (!message || !std::holds_alternative<OpenSockets>(*message) ||
         !answer(control, std::get<OpenSockets>(*message))) {
-      return message ? kFailed : kDone;
+      ::_exit(message ? kFailed : kDone);
     }
   }
 }
@@ -216,7 +225,7 @@ int run_helper(const Fd& control) {
       return kFailed;
     }
   }  // the owner has them now; a TUN that we hold, too, would outlive it
-  return serve(control);
+  serve(control);
 }
 
 }  // namespace

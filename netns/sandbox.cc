@@ -34,6 +34,10 @@ constexpr auto kEndPatience = 2s;          // for the helper to see that we have
 constexpr timeval kAnswerPatience{20, 0};  // for one answer: a loaded machine is slow, not dead
 constexpr std::size_t kMaxListeners = kMaxFdsPerMessage - 1;
 
+bool wants_mounts(const SandboxConfig& config) {
+  return config.mount_namespace || !config.files.empty();
+}
+
 // The two ends as both processes need them: above the numbers that the child fills.
 struct Ends {
   Fd ours;
@@ -139,7 +143,7 @@ SysResult<Sandbox> Sandbox::start(const SandboxConfig& config) {
   if (!ends) {
     return Unexpected{ends.error()};
   }
-  const std::uint64_t mounts = config.mount_namespace ? CLONE_NEWNS : 0;
+  const std::uint64_t mounts = wants_mounts(config) ? CLONE_NEWNS : 0;
   auto helper = start_helper(*ends, CLONE_NEWUSER | CLONE_NEWNET | mounts);
   if (!helper) {
     return Unexpected{helper.error()};
@@ -194,7 +198,7 @@ SysResult<void> Sandbox::set_up(const SandboxConfig& config) {
   tun_name_ = std::move(facts.tun_name);
   offload_ = facts.offload;
   notes_ = std::move(facts.notes);
-  mount_namespace_ = config.mount_namespace;
+  mount_namespace_ = wants_mounts(config);
   return {};
 }
 

@@ -4,7 +4,8 @@
 // program again (/proc/self/exe), so that the helper has an address space of its own, whatever the
 // caller's threads are doing. The first line of main(), helper_main(), recognises it. The helper
 // maps our uid and gid to themselves, makes the TUN device and the listeners, gives up every
-// capability, sends the descriptors up (SCM_RIGHTS), and from then on only makes sockets.
+// capability and every system call that it no longer needs, sends the descriptors up (SCM_RIGHTS),
+// and from then on only makes sockets.
 //
 //     us ───────── SEQPACKET: one request, one answer ───────── helper   [user + net namespace]
 //     us ◀──────── TUN, listeners, sockets made inside ────────

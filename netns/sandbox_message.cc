@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kAddressBytes = 16 + 1;
 constexpr std::size_t kListenerBytes = 16 + 4 + 4;
 constexpr std::size_t kSysctlBytes = 4 + 4 + 1;
+constexpr std::size_t kFileBytes = 4 + 4;
 constexpr std::size_t kStringBytes = 4;
 
 std::uint32_t size_of(const auto& list) {
@@ -70,6 +71,11 @@ void write(WireWriter& out, const Setup& setup) {
     out.boolean(entry.optional);
   }
   out.boolean(setup.config.mount_namespace);
+  out.u32(size_of(setup.config.files));
+  for (const MountedFile& entry : setup.config.files) {
+    out.string(entry.path);
+    out.string(entry.content);
+  }
 }
 
 bool read(WireReader& in, Setup& setup) {
@@ -93,6 +99,11 @@ bool read(WireReader& in, Setup& setup) {
     entry.optional = in.boolean();
   }
   setup.config.mount_namespace = in.boolean();
+  setup.config.files.resize(in.count(kFileBytes));
+  for (MountedFile& entry : setup.config.files) {
+    entry.path = in.string();
+    entry.content = in.string();
+  }
   return true;
 }
 

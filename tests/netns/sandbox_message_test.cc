@@ -18,6 +18,7 @@ Setup full_setup() {
   setup.config.listeners = {{endpoint("198.18.0.1:80"), 5}, {endpoint("[fd00::1]:443"), -1}};
   setup.config.sysctls = {{"net/a", "1", true}, {"net/b", "", false}};
   setup.config.mount_namespace = true;
+  setup.config.files = {{"/etc/resolv.conf", "nameserver 198.18.0.1\n"}, {"/etc/hosts", ""}};
   return setup;
 }
 

@@ -73,6 +73,7 @@ TEST(Sandbox, HelperIsElsewhereAndMayDoNothing) {
     EXPECT_EQ(status_of(sandbox.pid(), set), kNoCapability) << set;
   }
   EXPECT_EQ(status_of(sandbox.pid(), "NoNewPrivs"), "1");
+  EXPECT_EQ(status_of(sandbox.pid(), "Seccomp"), "2") << "no system call filter";
 }
 
 TEST(Sandbox, HelperHoldsNoDescriptorOfItsOwner) {
@@ -83,6 +84,26 @@ TEST(Sandbox, HelperHoldsNoDescriptorOfItsOwner) {
   START_SANDBOX_OR_SKIP(sandbox, plain_sandbox());
   write.reset();
   EXPECT_EQ(test_support::read_within(kPatience, read), "") << "someone still has the other end";
+}
+
+TEST(Sandbox, ListenersOfBothFamiliesMayShareAPort) {
+  auto config = plain_sandbox();
+  config.listeners = {{endpoint("[::]:80")}, {endpoint("0.0.0.0:80")}};
+  START_SANDBOX_OR_SKIP(sandbox, config);
+  EXPECT_EQ(sandbox.listeners().size(), 2U);
+}
+
+TEST(Sandbox, SysctlsAreSetBeforeAnythingListens) {
+  auto config = plain_sandbox();
+  config.listeners = {{endpoint("198.18.0.1:80")}};
+  config.sysctls = {{"net/ipv4/ip_unprivileged_port_start", "0"},
+                    {"net/ipv4/tcp_rmem", "4096 30000 50000"}};
+  START_SANDBOX_OR_SKIP(sandbox, config);
+  int size = 0;
+  socklen_t room = sizeof(size);
+  ASSERT_EQ(::getsockopt(sandbox.listeners().front().get(), SOL_SOCKET, SO_RCVBUF, &size, &room),
+            0);
+  EXPECT_EQ(size, 30000);
 }
 
 TEST(Sandbox, TheDeviceGoesWithTheTunThatWeHold) {
@@ -308,6 +329,10 @@ TEST(Sandbox, ErrorsOfTheHelperArriveWithTheirCause) {
   config.listeners = {{endpoint("192.0.2.1:80")}};
   EXPECT_EQ(refusal_of(config),
             "binding the listener 192.0.2.1:80: Cannot assign requested address");
+
+  config = plain_sandbox();
+  config.files = {{"/etc/no-such-file", "text"}};
+  EXPECT_EQ(refusal_of(config), "looking up /etc/no-such-file: No such file or directory");
 
   config = plain_sandbox();
   config.sysctls = {{"net/no_such_setting", "1"}};

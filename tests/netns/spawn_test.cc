@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -304,6 +306,22 @@ TEST(SpawnWithMounts, ASandboxMayHaveMountsOfItsOwn) {
   EXPECT_NE(run(sandbox, {.argv = {"readlink", "/proc/self/ns/mnt"}}).output, ours + "\n");
   EXPECT_EQ(run(sandbox, {.argv = {"pwd"}}).output,
             std::filesystem::current_path().string() + "\n");
+}
+
+TEST(SpawnWithMounts, ProgramsInsideSeeTheFilesThatTheyAreGiven) {
+  const test_support::TempDirectory folder;  // below /tmp, where the files are made
+  const std::string ours = folder.file("hosts");
+  std::ofstream(ours) << "outside\n";
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  auto config = plain_sandbox();
+  config.files = {{ours, "inside\n"}, {"/etc/passwd", "nobody\n"}};
+  START_SANDBOX_OR_SKIP(sandbox, config);
+
+  EXPECT_EQ(run(sandbox, {.argv = {"cat", ours, "/etc/passwd"}}).output, "inside\nnobody\n");
+  EXPECT_THAT(run(sandbox, {.argv = {"chmod", "0666", ours}}).output, HasSubstr("Read-only"));
+  std::string outside;
+  std::getline(std::ifstream(ours), outside);
+  EXPECT_EQ(outside, "outside");
 }
 
 }  // namespace

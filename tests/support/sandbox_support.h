@@ -24,14 +24,24 @@ namespace test_support {
 
 inline constexpr std::chrono::seconds kPatience{10};  // for what must happen
 
-/// Skips the test on a machine that forbids sandboxes, unless LIFTGATE_REQUIRE_SANDBOX is set: then
-/// these tests cannot silently become no tests.
-#define START_SANDBOX_OR_SKIP(name, config)                                                       \
-  auto name##_started = netns::Sandbox::start(config);                                            \
-  if (!name##_started) {                                                                          \
-    ASSERT_EQ(::getenv("LIFTGATE_REQUIRE_SANDBOX"), nullptr) << name##_started.error().message(); \
-    GTEST_SKIP() << name##_started.error().message();                                             \
-  }                                                                                               \
+/// Whether this machine forbids even the plainest sandbox; why, or nothing.
+/// LIFTGATE_REQUIRE_SANDBOX turns that into a failure: then these tests cannot silently become no
+/// tests.
+inline const std::string& why_no_sandbox() {
+  static const std::string kReason = [] {
+    const auto sandbox = netns::Sandbox::start({});
+    return sandbox ? std::string() : sandbox.error().message();
+  }();
+  return kReason;
+}
+
+#define START_SANDBOX_OR_SKIP(name, config)                                                     \
+  if (!test_support::why_no_sandbox().empty()) {                                                \
+    ASSERT_EQ(::getenv("LIFTGATE_REQUIRE_SANDBOX"), nullptr) << test_support::why_no_sandbox(); \
+    GTEST_SKIP() << test_support::why_no_sandbox();                                             \
+  }                                                                                             \
+  auto name##_started = netns::Sandbox::start(config);                                          \
+  ASSERT_TRUE(name##_started) << name##_started.error().message();                              \
   netns::Sandbox name = std::move(name##_started).value()
 
 inline base::IpAddress address(const std::string& text) {
