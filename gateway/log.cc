@@ -10,6 +10,8 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include "base/utf8.h"
+
 namespace gateway {
 
 std::atomic<LogLevel> log_detail::lowest = LogLevel::kInfo;
@@ -75,21 +77,6 @@ std::string rfc3339(SystemTime time) {
                      rest.count());
 }
 
-// A line stays one line, and a terminal obeys nothing that a peer sent us.
-std::string without_controls(std::string_view message) {
-  std::string clean;
-  clean.reserve(message.size());
-  for (const char byte : message) {
-    const auto code = static_cast<unsigned char>(byte);
-    if (code < 0x20 || code == 0x7f) {
-      fmt::format_to(std::back_inserter(clean), "\\x{:02x}", code);
-    } else {
-      clean += byte;
-    }
-  }
-  return clean;
-}
-
 std::string json_line(LogLevel level, SystemTime time, std::string_view message) {
   nlohmann::ordered_json line;
   line["time"] = rfc3339(time);
@@ -148,7 +135,8 @@ std::string log_line(LogSettings::Format format, LogLevel level, SystemTime time
   if (format == LogSettings::Format::kJson) {
     return json_line(level, time, message);
   }
-  return fmt::format("{} {} {}", rfc3339(time), name(level), without_controls(message));
+  // A line stays one line, and a terminal obeys nothing that a peer sent us.
+  return fmt::format("{} {} {}", rfc3339(time), name(level), base::printable(message));
 }
 
 }  // namespace gateway

@@ -97,9 +97,8 @@ std::string default_control_path() {
                        .uid = ::geteuid()});
 }
 
-std::string beside(const std::string& path, const std::string& name) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos ? name : path.substr(0, slash + 1) + name;
+std::string default_onramp_path(const std::string& control_path) {
+  return control_path.substr(0, control_path.rfind('/') + 1) + "onramp.sock";  // npos + 1 is 0
 }
 
 base::SysResult<void> make_parent_directory(const std::string& path) {

@@ -25,8 +25,8 @@ std::string control_path(const ControlPathFacts& facts);
 /// control_path() of this process.
 std::string default_control_path();
 
-/// The file `name` in the folder of `path`: beside("/run/liftgate/control.sock", "onramp.sock").
-std::string beside(const std::string& path, const std::string& name);
+/// onramp.sock in the control socket's folder.
+std::string default_onramp_path(const std::string& control_path);
 
 /// Makes the folder that `path` lies in, and those above it, with mode 0700 where they are missing.
 /// Below a folder that everybody may write to, such as /tmp, it refuses what another user made:

@@ -75,9 +75,9 @@ TEST(ControlPath, ThenRunAndLastTheFolderOfTheUserInTmp) {
             "/tmp/liftgate-7/control.sock");
 }
 
-TEST(ControlPath, BesideKeepsTheFolder) {
-  EXPECT_EQ(beside("/run/liftgate/control.sock", "onramp.sock"), "/run/liftgate/onramp.sock");
-  EXPECT_EQ(beside("control.sock", "onramp.sock"), "onramp.sock");
+TEST(OnrampPath, IsBesideTheControlSocket) {
+  EXPECT_EQ(default_onramp_path("/run/liftgate/control.sock"), "/run/liftgate/onramp.sock");
+  EXPECT_EQ(default_onramp_path("control.sock"), "onramp.sock");
 }
 
 TEST_F(ParentDirectory, IsMadePrivateWithThoseAboveIt) {
