@@ -26,6 +26,8 @@ using std::chrono_literals::operator""h;
 struct AllowedUid {
   uid_t uid = 0;
   std::vector<std::string> tenants;  // empty: every tenant
+
+  friend bool operator==(const AllowedUid&, const AllowedUid&) = default;
 };
 
 struct SeqpacketOnramp {
@@ -33,6 +35,8 @@ struct SeqpacketOnramp {
   mode_t mode = 0600;
   std::vector<AllowedUid> allow;  // empty: only the uid that the gateway runs as, for every tenant
   std::chrono::nanoseconds context_timeout = 5s;  // a client that connects and says nothing
+
+  friend bool operator==(const SeqpacketOnramp&, const SeqpacketOnramp&) = default;
 };
 
 struct TenantSettings {
@@ -41,11 +45,15 @@ struct TenantSettings {
   std::vector<base::IpPrefix> sources;  // empty: any source
   std::uint32_t max_flows = 100'000;
   std::uint32_t max_dials = 1'024;
+
+  friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
 };
 
 struct PortRange {
   base::Port first{};
   base::Port last{};  // inclusive
+
+  friend bool operator==(const PortRange&, const PortRange&) = default;
 };
 
 /// Every key that is given must hold; a list means any of.
@@ -57,12 +65,16 @@ struct RuleMatch {
   std::vector<PortRange> source_port;
   std::vector<PortRange> destination_port;
   std::optional<bool> to_tunnel;  // the destination is claimed by an open tunnel of the tenant
+
+  friend bool operator==(const RuleMatch&, const RuleMatch&) = default;
 };
 
 struct Rule {
   std::string name;
   RuleMatch match;
   flows::Action action = flows::Action::kUpgrade;
+
+  friend bool operator==(const Rule&, const Rule&) = default;
 };
 
 enum class Handshake : std::uint8_t { kHeld, kEager };
@@ -75,16 +87,22 @@ struct Timeouts {
   std::chrono::nanoseconds udp_stream = 120s;
   std::chrono::nanoseconds dns = 5s;
   std::chrono::nanoseconds icmp = 10s;
+
+  friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };
 
 struct FlowSettings {
   std::uint32_t max = 1'000'000;
   Timeouts timeouts;
+
+  friend bool operator==(const FlowSettings&, const FlowSettings&) = default;
 };
 
 /// Of the sandbox's NAT; see nat/binding_table.h.
 struct NatSettings {
   std::uint32_t bindings = 1U << 20;
+
+  friend bool operator==(const NatSettings&, const NatSettings&) = default;
 };
 
 struct LogSettings {
@@ -92,10 +110,13 @@ struct LogSettings {
   enum class Level : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
   Format format = Format::kText;
   Level level = Level::kInfo;
+
+  friend bool operator==(const LogSettings&, const LogSettings&) = default;
 };
 
 struct Settings {
-  std::string control_path;  // default: see gateway/control/socket_path.h
+  std::uint32_t workers = 0;  // 0: as many as fit the machine; this version always runs one
+  std::string control_path;   // default: see gateway/control/socket_path.h
   std::vector<SeqpacketOnramp> seqpacket;
   std::vector<TenantSettings> tenants;
   std::vector<Rule> rules;
@@ -104,6 +125,8 @@ struct Settings {
   Handshake handshake = Handshake::kHeld;
   std::string audit_path;  // empty: no audit log
   LogSettings log;
+
+  friend bool operator==(const Settings&, const Settings&) = default;
 };
 
 /// What holds when the file says nothing: one on-ramp beside the control socket, one tenant

@@ -1,0 +1,458 @@
+#include "gateway/config/config_loader.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "gateway/config/setting_list.h"
+#include "gateway/config/spelling.h"
+#include "gateway/config/yaml_tree.h"
+#include "gateway/control/socket_path.h"
+
+namespace gateway {
+namespace {
+
+using Kind = YamlNode::Kind;
+
+constexpr std::size_t kMostProblems = 1000;              // chosen: more than anybody reads
+constexpr std::size_t kMostFileBytes = (4U << 20U) + 1;  // enough for parse_yaml() to refuse it
+
+std::string kind_name(const YamlNode& node) {
+  switch (node.kind) {
+    case Kind::kNull:
+      return "nothing";
+    case Kind::kScalar:
+      return in_quotes(node.text);
+    case Kind::kList:
+      return "a list";
+    case Kind::kMap:
+      return "a map of keys";
+  }
+  base::check_failed("kind is a Kind", __FILE__, __LINE__);
+}
+
+// The words of a key path that a file may have made up are shown as in_quotes() would.
+std::string shown_key(const YamlNode& key) {
+  const std::string text = in_quotes(key.is(Kind::kScalar) ? key.text : kind_name(key));
+  return text.substr(1, text.size() - 2);
+}
+
+// The visitor of setting_list.h that reads.
+class Loader {
+ public:
+  explicit Loader(std::string_view file) : file_(file) {}
+
+  template <class Part>
+  void load(const YamlNode& map, Part& part) {
+    read_map(map, "", [&] { describe(*this, part); });
+  }
+
+  void report(const YamlPlace& place, std::string key, std::string what) {
+    if (problems_.size() < kMostProblems) {
+      problems_.push_back(
+          {std::string(file_), place.line, place.column, std::move(key), std::move(what)});
+    }
+  }
+
+  struct Mention {
+    YamlPlace place;
+    std::string key;
+    std::string tenant;
+  };
+  [[nodiscard]] const std::vector<Mention>& tenant_mentions() const { return mentions_; }
+
+  ConfigProblems take_problems() {
+    const auto order = [](const ConfigProblem& problem) {
+      return std::tie(problem.line, problem.column);
+    };
+    std::ranges::stable_sort(problems_, {}, order);
+    if (problems_.size() >= kMostProblems) {
+      const ConfigProblem last = problems_.back();
+      problems_.push_back(
+          {last.file, last.line, last.column, {}, "too many problems; what follows is not shown"});
+    }
+    return std::move(problems_);
+  }
+
+  // What setting_list.h calls.
+
+  template <class Field, class SettingKind>
+  void value(std::string_view name, Field& field, const SettingKind& kind, std::string_view) {
+    if (const YamlEntry* entry = take(name)) {
+      if (auto word = read_word(entry->value, entry->key.place, path_of(name), kind)) {
+        field = std::move(*word);
+      }
+    }
+  }
+
+  template <class Field, class SettingKind>
+  void required(std::string_view name, Field& field, const SettingKind& kind,
+                std::string_view comment) {
+    need(name);
+    value(name, field, kind, comment);
+  }
+
+  template <class Value, class SettingKind>
+  void list(std::string_view name, std::vector<Value>& field, const SettingKind& kind,
+            std::string_view) {
+    const YamlEntry* entry = take(name);
+    if (entry == nullptr || entry->value.is(Kind::kNull)) {
+      return;
+    }
+    const YamlNode& node = entry->value;
+    field.clear();
+    if (node.is(Kind::kScalar)) {  // one word is a list of one
+      read_item(node, path_of(name), field, kind);
+    } else if (node.is(Kind::kList)) {
+      for (std::size_t i = 0; i < node.items.size(); ++i) {
+        read_item(node.items[i], item_path(name, i), field, kind);
+      }
+    } else {
+      report(node.place, path_of(name), "expected a list, got " + kind_name(node));
+    }
+  }
+
+  template <class Part>
+  void section(std::string_view name, Part& part, std::string_view) {
+    if (const YamlEntry* entry = take(name)) {
+      read_map(entry->value, path_of(name), [&] { describe(*this, part); });
+    }
+  }
+
+  template <class Part>
+  void required_section(std::string_view name, Part& part, std::string_view comment) {
+    need(name);
+    section(name, part, comment);
+  }
+
+  template <class Part>
+  void sections(std::string_view name, std::vector<Part>& parts, std::string_view comment,
+                const std::vector<Part>& samples) {
+    sections(name, parts, comment, samples, [](Loader& self, Part& part) { describe(self, part); });
+  }
+
+  template <class Part, class Describe>
+  void sections(std::string_view name, std::vector<Part>& parts, std::string_view,
+                const std::vector<Part>&, const Describe& describe_part) {
+    const YamlEntry* entry = take(name);
+    if (entry == nullptr || entry->value.is(Kind::kNull)) {
+      return;
+    }
+    if (!entry->value.is(Kind::kList)) {
+      report(entry->value.place, path_of(name), "expected a list, got " + kind_name(entry->value));
+      return;
+    }
+    const auto& items = entry->value.items;
+    parts.assign(items.size(), Part{});
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      read_map(items[i], item_path(name, i), [&] { describe_part(*this, parts[i]); });
+    }
+  }
+
+  void later(std::string_view name) {
+    if (const YamlEntry* entry = take(name)) {
+      scope().has_later = true;
+      report(entry->key.place, path_of(name), "not supported by this version yet");
+    }
+  }
+
+  void rule_out(bool wrong, std::string_view name, std::string_view why) {
+    if (wrong) {
+      const YamlEntry* entry = scope().map->find(name);
+      report(entry == nullptr ? scope().map->place : entry->key.place, path_of(name),
+             std::string(why));
+    }
+  }
+
+ private:
+  struct Scope {
+    const YamlNode* map;
+    std::string path;
+    std::vector<std::string_view> known;
+    std::vector<std::string_view> missing;
+    bool has_later = false;
+  };
+
+  Scope& scope() { return scopes_.back(); }
+  std::string path_of(std::string_view name) {
+    return scope().path.empty() ? std::string(name) : fmt::format("{}.{}", scope().path, name);
+  }
+  std::string item_path(std::string_view name, std::size_t index) {
+    return fmt::format("{}[{}]", path_of(name), index);
+  }
+
+  // The entry of a known key; null when the file does not have it.
+  const YamlEntry* take(std::string_view name) {
+    scope().known.push_back(name);
+    return scope().map->find(name);
+  }
+  void need(std::string_view name) {
+    if (scope().map->find(name) == nullptr) {
+      scope().missing.push_back(name);
+    }
+  }
+
+  template <class Body>
+  void read_map(const YamlNode& node, std::string path, const Body& body) {
+    if (!node.is(Kind::kMap) && !node.is(Kind::kNull)) {
+      report(node.place, path, "expected a map of keys, got " + kind_name(node));
+      return;
+    }
+    YamlNode empty;  // `key:` with nothing behind it is as good as no such key
+    empty.kind = Kind::kMap;
+    empty.place = node.place;
+    scopes_.push_back({node.is(Kind::kMap) ? &node : &empty, std::move(path), {}, {}});
+    body();
+    check_keys();
+    scopes_.pop_back();
+  }
+
+  // Duplicates, keys that nobody knows, and keys that must be there and are not.
+  void check_keys() {
+    std::map<std::string_view, int> lines;
+    for (const YamlEntry& entry : scope().map->entries) {
+      const std::string path = path_of(shown_key(entry.key));
+      const auto [first, is_new] = lines.emplace(entry.key.text, entry.key.place.line);
+      if (!entry.key.is(Kind::kScalar)) {
+        report(entry.key.place, path, "a key must be a word");
+      } else if (!is_new) {
+        report(entry.key.place, path, fmt::format("given twice, first in line {}", first->second));
+      } else if (entry.key.text == "<<") {
+        report(entry.key.place, path, "merge keys are not supported; write the keys out");
+      } else if (std::ranges::find(scope().known, entry.key.text) == scope().known.end()) {
+        report(entry.key.place, path, "unknown key" + did_you_mean(entry.key.text, scope().known));
+      }
+    }
+    for (const std::string_view name : scope().missing) {
+      if (!scope().has_later) {
+        report(scope().map->place, path_of(name), "missing");
+      }
+    }
+  }
+
+  template <class Value, class SettingKind>
+  void read_item(const YamlNode& node, const std::string& path, std::vector<Value>& field,
+                 const SettingKind& kind) {
+    if (auto item = read_word(node, node.place, path, kind)) {
+      field.push_back(std::move(*item));
+    }
+  }
+
+  template <class SettingKind>
+  std::optional<typename SettingKind::Value> read_word(const YamlNode& node,
+                                                       const YamlPlace& key_place,
+                                                       const std::string& path,
+                                                       const SettingKind& kind) {
+    if (!node.is(Kind::kScalar)) {
+      const bool nothing = node.is(Kind::kNull);
+      report(nothing ? key_place : node.place, path, "expected a value, got " + kind_name(node));
+      return std::nullopt;
+    }
+    auto parsed = kind.parse({node.text, node.quoted});
+    if (!parsed) {
+      report(node.place, path, parsed.error());
+      return std::nullopt;
+    }
+    if constexpr (std::is_same_v<SettingKind, TenantNameKind>) {
+      mentions_.push_back({node.place, path, *parsed});
+    }
+    return std::move(*parsed);
+  }
+
+  std::string_view file_;
+  std::vector<Scope> scopes_;
+  ConfigProblems problems_;
+  std::vector<Mention> mentions_;
+};
+
+// What can only be seen with the whole file read. `root` gives the places.
+class CrossCheck {
+ public:
+  CrossCheck(Loader& loader, const YamlNode& root, Settings& settings)
+      : loader_(loader), root_(root), settings_(settings) {}
+
+  void run() {
+    fill_in();
+    check_tenants();
+    check_mentions();
+    check_rules();
+    check_sockets();
+  }
+
+ private:
+  // Defaults that depend on another setting.
+  void fill_in() {
+    for (SeqpacketOnramp& onramp : settings_.seqpacket) {
+      if (onramp.path.empty()) {
+        onramp.path = default_onramp_path(settings_.control_path);
+      }
+    }
+    for (std::size_t i = 0; i < settings_.tenants.size(); ++i) {
+      if (settings_.tenants[i].id == 0) {
+        settings_.tenants[i].id = static_cast<std::uint32_t>(i + 1);
+      }
+    }
+  }
+
+  void check_tenants() {
+    std::map<std::string_view, std::size_t> names;
+    std::map<std::uint32_t, std::size_t> ids;
+    for (std::size_t i = 0; i < settings_.tenants.size(); ++i) {
+      const TenantSettings& tenant = settings_.tenants[i];
+      const auto [same_name, name_is_new] = names.emplace(tenant.name, i);
+      if (!name_is_new && !tenant.name.empty()) {
+        report("tenants", i, "name", "another tenant has this name: " + where(same_name->second));
+      }
+      const auto [same_id, id_is_new] = ids.emplace(tenant.id, i);
+      if (!id_is_new) {
+        report("tenants", i, "id",
+               fmt::format("another tenant has the id {}: {}", tenant.id, where(same_id->second)));
+      }
+    }
+  }
+
+  void check_mentions() {
+    std::vector<std::string_view> names;
+    for (const TenantSettings& tenant : settings_.tenants) {
+      names.push_back(tenant.name);
+    }
+    const std::set<std::string_view> known(names.begin(), names.end());
+    for (const Loader::Mention& mention : loader_.tenant_mentions()) {
+      if (!known.contains(mention.tenant)) {
+        loader_.report(mention.place, mention.key,
+                       "no tenant has the name " + in_quotes(mention.tenant) +
+                           did_you_mean(mention.tenant, names));
+      }
+    }
+  }
+
+  void check_rules() {
+    std::map<std::string_view, std::size_t> names;
+    for (std::size_t i = 0; i < settings_.rules.size(); ++i) {
+      const auto [same, is_new] = names.emplace(settings_.rules[i].name, i);
+      if (!is_new && !settings_.rules[i].name.empty()) {
+        report("rules", i, "name",
+               fmt::format("another rule has this name: rules[{}]", same->second));
+      }
+    }
+  }
+
+  void check_sockets() {
+    std::set<std::string_view> paths = {settings_.control_path};
+    for (std::size_t i = 0; i < settings_.seqpacket.size(); ++i) {
+      const std::string& path = settings_.seqpacket[i].path;
+      if (is_other_onramp(i)) {
+        continue;
+      }
+      if (!paths.insert(path).second) {
+        report("onramps", i, "seqpacket",
+               "another socket of this file has the path " + in_quotes(path));
+      }
+      if (path.size() > kMostSocketPathBytes) {
+        report("onramps", i, "seqpacket",
+               "needs a path: its default, beside the control socket, is too long");
+      }
+    }
+  }
+
+  // Whether the file's on-ramp is of another kind, which has been refused already.
+  [[nodiscard]] bool is_other_onramp(std::size_t index) const {
+    const YamlEntry* onramps = root_.find("onramps");
+    return onramps != nullptr && index < onramps->value.items.size() &&
+           onramps->value.items[index].find("seqpacket") == nullptr;
+  }
+
+  static std::string where(std::size_t index) { return fmt::format("tenants[{}]", index); }
+
+  // At root.list[index].key, as near as the file comes to that.
+  void report(std::string_view list, std::size_t index, std::string_view key, std::string what) {
+    const YamlEntry* items = root_.find(list);
+    YamlPlace place = items == nullptr ? root_.place : items->key.place;
+    if (items != nullptr && index < items->value.items.size()) {
+      const YamlNode& item = items->value.items[index];
+      const YamlEntry* entry = item.find(key);
+      place = entry == nullptr ? item.place : entry->value.place;
+    }
+    loader_.report(place, fmt::format("{}[{}].{}", list, index, key), std::move(what));
+  }
+
+  Loader& loader_;
+  const YamlNode& root_;
+  Settings& settings_;
+};
+
+ConfigProblems whole_file(std::string_view file, std::string what) {
+  return {{.file = std::string(file), .line = 0, .column = 0, .key = {}, .what = std::move(what)}};
+}
+
+base::SysResult<std::string> read_file(const std::string& path) {
+  const auto file = base::Fd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) {
+    return base::Unexpected{base::last_error("open")};
+  }
+  std::string text;
+  std::array<char, 64 * 1024> room{};
+  for (;;) {
+    const ssize_t size = ::read(file.get(), room.data(), room.size());
+    if (size < 0 && errno != EINTR) {
+      return base::Unexpected{base::last_error("read")};
+    }
+    if (size == 0 || text.size() >= kMostFileBytes) {
+      return text;
+    }
+    text.append(room.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
+  }
+}
+
+}  // namespace
+
+std::string ConfigProblem::to_string() const {
+  std::string text = file + ":";
+  if (line > 0) {
+    text += fmt::format("{}:{}:", line, column);
+  }
+  return text + (key.empty() ? " " : " " + key + ": ") + what;
+}
+
+base::Result<Settings, ConfigProblems> load_config(std::string_view text,
+                                                   std::string_view file_name) {
+  const auto root = parse_yaml(text);
+  if (!root) {
+    const YamlPlace place = root.error().place;
+    return base::Unexpected{
+        ConfigProblems{{std::string(file_name), place.line, place.column, {}, root.error().what}}};
+  }
+  Settings settings = default_settings();
+  for (SeqpacketOnramp& onramp : settings.seqpacket) {
+    onramp.path.clear();  // follows the control socket of the file
+  }
+  Loader loader(file_name);
+  loader.load(*root, settings);
+  CrossCheck(loader, *root, settings).run();
+  ConfigProblems problems = loader.take_problems();
+  if (!problems.empty()) {
+    return base::Unexpected{std::move(problems)};
+  }
+  return settings;
+}
+
+base::Result<Settings, ConfigProblems> load_config_file(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) {
+    return base::Unexpected{whole_file(path, text.error().message())};
+  }
+  return load_config(*text, path);
+}
+
+}  // namespace gateway

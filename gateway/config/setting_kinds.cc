@@ -1,0 +1,330 @@
+#include "gateway/config/setting_kinds.h"
+
+#include <pwd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/utf8.h"
+#include "gateway/onramp/tunnel_context.h"
+
+namespace gateway {
+namespace {
+
+using base::Unexpected;
+using std::chrono::nanoseconds;
+
+constexpr std::size_t kLongestName = kMaxTenantBytes;  // what a tunnel can ask for
+constexpr std::size_t kLongestUserName = 32;           // useradd(8)
+constexpr std::uint32_t kLargestUid = 0xfffffffe;
+
+std::string got(const Word& word) {
+  return ", got " + in_quotes(word.text);
+}
+
+// All of `text` as a number in `base`, and nothing else.
+template <class T>
+std::optional<T> number_in(std::string_view text, int base = 10) {
+  T value{};
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (text.empty() || failed != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+bool is_digits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Plain where every YAML reader takes it for text, else in quotes.
+std::string yaml_text(std::string_view text) {
+  static constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
+  static constexpr std::array<std::string_view, 9> kTaken = {"true", "false", "yes",  "no", "on",
+                                                             "off",  "null",  "auto", "n"};
+  const bool word = !text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos &&
+                    kPlain.find(text.front()) < 52;
+  const bool path = text.size() > 1 && text.front() == '/' &&
+                    text.find_first_not_of(kPlain) == std::string_view::npos;
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
+  if (path || (word && std::ranges::find(kTaken, lower) == kTaken.end())) {
+    return std::string(text);
+  }
+  std::string escaped = "\"";
+  for (const char c : text) {
+    escaped += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  }
+  return escaped + "\"";
+}
+
+struct Unit {
+  std::string_view name;
+  nanoseconds length;
+};
+constexpr std::array kUnits = {Unit{"d", std::chrono::hours(24)},
+                               Unit{"h", std::chrono::hours(1)},
+                               Unit{"m", std::chrono::minutes(1)},
+                               Unit{"s", std::chrono::seconds(1)},
+                               Unit{"ms", std::chrono::milliseconds(1)},
+                               Unit{"us", std::chrono::microseconds(1)},
+                               Unit{"ns", nanoseconds(1)}};
+
+// Empty when there is no such unit or the product does not fit.
+std::optional<nanoseconds> duration_of(std::string_view digits, std::string_view unit_name) {
+  const auto* unit = std::ranges::find(kUnits, unit_name, &Unit::name);
+  const auto count = number_in<std::int64_t>(digits);
+  nanoseconds::rep product = 0;
+  if (unit == kUnits.end() || !count ||
+      __builtin_mul_overflow(*count, unit->length.count(), &product)) {
+    return std::nullopt;
+  }
+  return nanoseconds(product);
+}
+
+std::string print_duration(nanoseconds value) {
+  for (const Unit& unit : kUnits) {
+    if (value.count() != 0 && value % unit.length == nanoseconds(0)) {
+      return fmt::format("{}{}", value / unit.length, unit.name);
+    }
+  }
+  return "0s";
+}
+
+struct NamedProtocol {
+  std::string_view name;
+  flows::Protocol protocol;
+};
+constexpr std::array kProtocols = {NamedProtocol{"tcp", flows::Protocol::kTcp},
+                                   NamedProtocol{"udp", flows::Protocol::kUdp},
+                                   NamedProtocol{"icmp", flows::Protocol::kIcmp},
+                                   NamedProtocol{"icmpv6", flows::Protocol::kIcmpv6}};
+
+std::optional<uid_t> uid_of_user(const std::string& user) {
+  std::array<char, 16 * 1024> room{};
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwnam_r(user.c_str(), &entry, room.data(), room.size(), &found) != 0 ||
+      found == nullptr) {
+    return std::nullopt;
+  }
+  return found->pw_uid;
+}
+
+bool looks_like_a_user(std::string_view text) {
+  static constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+  return !text.empty() && text.size() <= kLongestUserName &&
+         text.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+}  // namespace
+
+Parsed<std::uint32_t> CountKind::parse(const Word& word) const {
+  const std::string expected = fmt::format("expected a whole number from {} to {}", least, most);
+  if (word.quoted || !is_digits(word.text)) {
+    return Unexpected{expected + got(word) + (word.quoted ? " in quotes" : "")};
+  }
+  if (word.text.size() > 1 && word.text.front() == '0') {
+    return Unexpected{expected + ", without leading zeros" + got(word)};
+  }
+  const auto value = number_in<std::uint32_t>(word.text);
+  if (!value || *value < least || *value > most) {
+    return Unexpected{expected + got(word)};
+  }
+  return *value;
+}
+std::string CountKind::print(Value value) const {
+  return std::to_string(value);
+}
+
+Parsed<std::uint32_t> WorkersKind::parse(const Word& word) const {
+  if (word.text == "auto") {
+    return 0U;
+  }
+  const auto count = CountKind{.least = 1, .most = 1024}.parse(word);
+  if (!count) {
+    return Unexpected{"expected auto or 1" + got(word)};
+  }
+  if (*count > 1) {
+    return Unexpected{
+        std::string("more than one worker is not supported by this version yet; "
+                    "write auto or 1")};
+  }
+  return *count;
+}
+std::string WorkersKind::print(Value value) const {
+  return value == 0 ? "auto" : std::to_string(value);
+}
+
+Parsed<nanoseconds> DurationKind::parse(const Word& word) const {
+  const std::size_t unit = std::min(word.text.find_first_not_of("0123456789"), word.text.size());
+  if (unit > 0 && unit == word.text.size()) {
+    return Unexpected{"a duration needs its unit: " + std::string(word.text.substr(0, 12)) +
+                      "s, or with ms, m, h, d"};
+  }
+  const auto value = duration_of(word.text.substr(0, unit), word.text.substr(unit));
+  if (!value) {
+    return Unexpected{"expected a duration such as 1500ms, 30s, 2m or 2h" + got(word)};
+  }
+  if (*value < least || *value > most) {
+    return Unexpected{"expected a duration from " + print_duration(least) + " to " +
+                      print_duration(most) + got(word)};
+  }
+  return *value;
+}
+std::string DurationKind::print(Value value) const {
+  return print_duration(value);
+}
+
+Parsed<bool> BoolKind::parse(const Word& word) const {
+  if (word.quoted || (word.text != "true" && word.text != "false")) {
+    return Unexpected{"expected true or false" + got(word) + (word.quoted ? " in quotes" : "")};
+  }
+  return word.text == "true";
+}
+std::string BoolKind::print(Value value) const {
+  return value ? "true" : "false";
+}
+
+Parsed<mode_t> ModeKind::parse(const Word& word) const {
+  std::string_view digits = word.text;
+  const bool octal = digits.starts_with("0");
+  if (digits.starts_with("0o")) {
+    digits.remove_prefix(2);
+  }
+  const auto value = number_in<mode_t>(digits, 8);
+  if (!octal || !value || *value > 0777 || digits.starts_with("-")) {
+    return Unexpected{"expected a file mode in octal from 0000 to 0777, such as 0600" + got(word)};
+  }
+  return *value;
+}
+std::string ModeKind::print(Value value) const {
+  return fmt::format("{:04o}", value);
+}
+
+Parsed<std::string> PathKind::parse(const Word& word) const {
+  if (word.text.empty() && !may_be_empty) {
+    return Unexpected{std::string("expected a path, got nothing")};
+  }
+  if (word.text.size() > most_bytes) {
+    return Unexpected{
+        fmt::format("a path here has at most {} bytes, this has {}", most_bytes, word.text.size())};
+  }
+  if (!base::is_printable(word.text)) {
+    return Unexpected{"expected a path of printable characters" + got(word)};
+  }
+  return std::string(word.text);
+}
+std::string PathKind::print(const Value& value) const {
+  return yaml_text(value);
+}
+
+Parsed<std::string> NameKind::parse(const Word& word) const {
+  static constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@:/+";
+  if (word.text.empty() || word.text.size() > kLongestName ||
+      word.text.find_first_not_of(kAllowed) != std::string_view::npos) {
+    return Unexpected{
+        fmt::format("expected a name of 1 to {} letters, digits and . _ - @ : / +", kLongestName) +
+        got(word)};
+  }
+  if (!reserved.empty() && word.text == reserved) {
+    return Unexpected{in_quotes(reserved) +
+                      " is what decides when nothing matches; choose another name"};
+  }
+  return std::string(word.text);
+}
+std::string NameKind::print(const Value& value) const {
+  return yaml_text(value);
+}
+
+Parsed<uid_t> UidKind::parse(const Word& word) const {
+  if (is_digits(word.text)) {
+    const auto value = number_in<uid_t>(word.text);
+    if (!value || *value > kLargestUid) {
+      return Unexpected{fmt::format("expected a uid from 0 to {}", kLargestUid) + got(word)};
+    }
+    return *value;
+  }
+  const auto value =
+      looks_like_a_user(word.text) ? uid_of_user(std::string(word.text)) : std::nullopt;
+  if (!value) {
+    return Unexpected{"expected a uid or the name of a user of this machine" + got(word)};
+  }
+  return *value;
+}
+std::string UidKind::print(Value value) const {
+  return std::to_string(value);
+}
+
+Parsed<base::IpPrefix> PrefixKind::parse(const Word& word) const {
+  if (const auto prefix = base::IpPrefix::parse(word.text)) {
+    return *prefix;
+  }
+  const std::size_t slash = word.text.find('/');
+  const auto address = base::IpAddress::parse(word.text.substr(0, slash));
+  if (!address) {
+    return Unexpected{"expected an address or a prefix such as 10.0.0.0/8 or fd00::/8" + got(word)};
+  }
+  const unsigned most = address->is_v4() ? 32 : 128;
+  const auto bits = number_in<std::uint8_t>(
+      slash == std::string_view::npos ? std::string_view() : word.text.substr(slash + 1));
+  if (!bits || *bits > most) {
+    return Unexpected{fmt::format("expected a prefix length from 0 to {}", most) + got(word)};
+  }
+  return Unexpected{in_quotes(word.text) + " has bits set behind its prefix; did you mean " +
+                    base::IpPrefix::of(*address, *bits).to_string() + " or " +
+                    address->to_string() + "?"};
+}
+std::string PrefixKind::print(const Value& value) const {
+  const std::string text = value.to_string();
+  return value.is_v4() ? text : "\"" + text + "\"";
+}
+
+Parsed<PortRange> PortRangeKind::parse(const Word& word) const {
+  const std::size_t dash = word.text.find('-');
+  const std::string_view first_text = word.text.substr(0, dash);
+  const std::string_view last_text =
+      dash == std::string_view::npos ? first_text : word.text.substr(dash + 1);
+  const auto first = number_in<std::uint16_t>(first_text);
+  const auto last = number_in<std::uint16_t>(last_text);
+  if (!first || !last || *first == 0) {
+    return Unexpected{"expected a port from 1 to 65535, or a range such as 8000-8080" + got(word)};
+  }
+  if (*first > *last) {
+    return Unexpected{fmt::format("the range runs backwards; did you mean {}-{}?", *last, *first)};
+  }
+  return PortRange{base::Port{*first}, base::Port{*last}};
+}
+std::string PortRangeKind::print(const Value& value) const {
+  const std::string first = std::to_string(number(value.first));
+  return value.first == value.last ? first : first + "-" + std::to_string(number(value.last));
+}
+
+Parsed<flows::Protocol> ProtocolKind::parse(const Word& word) const {
+  const auto* named = std::ranges::find(kProtocols, word.text, &NamedProtocol::name);
+  if (named != kProtocols.end()) {
+    return named->protocol;
+  }
+  const auto value = number_in<std::uint8_t>(word.text);
+  if (!value) {
+    return Unexpected{"expected tcp, udp, icmp, icmpv6 or an IP protocol number from 0 to 255" +
+                      got(word)};
+  }
+  return flows::Protocol{*value};
+}
+std::string ProtocolKind::print(Value value) const {
+  const auto* named = std::ranges::find(kProtocols, value, &NamedProtocol::protocol);
+  return named != kProtocols.end() ? std::string(named->name)
+                                   : std::to_string(static_cast<unsigned>(value));
+}
+
+}  // namespace gateway

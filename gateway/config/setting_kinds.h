@@ -1,0 +1,143 @@
+// The kinds of value that a setting can have: how each is read, and how it is printed.
+//
+// A kind has `Value`, `parse(const Word&)` and `print(const Value&)`. parse() fails with what was
+// expected, in words; print() gives YAML that parse() reads back to the same value.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/ip_prefix.h"
+#include "base/result.h"
+#include "flows/packet.h"
+#include "gateway/config/settings.h"
+#include "gateway/config/spelling.h"
+
+namespace gateway {
+
+/// A YAML scalar.
+struct Word {
+  std::string_view text;
+  bool quoted = false;
+};
+
+template <class T>
+using Parsed = base::Result<T, std::string>;
+
+struct CountKind {
+  using Value = std::uint32_t;
+  std::uint32_t least = 1;
+  std::uint32_t most = 0;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// "auto" or 1.
+struct WorkersKind {
+  using Value = std::uint32_t;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// A number with its unit: ns, us, ms, s, m, h or d.
+struct DurationKind {
+  using Value = std::chrono::nanoseconds;
+  Value least{};
+  Value most{};
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+struct BoolKind {
+  using Value = bool;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// Permission bits of a file, in octal, as chmod(1) writes them.
+struct ModeKind {
+  using Value = mode_t;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+struct PathKind {
+  using Value = std::string;
+  std::size_t most_bytes = 0;
+  bool may_be_empty = false;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// What tenants and rules are called: it goes into logs, metrics and filters as it is.
+struct NameKind {
+  using Value = std::string;
+  std::string_view reserved;  // a name that nobody may take; empty: none
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// The name of a tenant that must be configured; the loader checks that once it has read them all.
+struct TenantNameKind : NameKind {};
+
+/// By number, or by the name of a user of this machine.
+struct UidKind {
+  using Value = uid_t;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+struct PrefixKind {
+  using Value = base::IpPrefix;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// "443" or "8000-8080".
+struct PortRangeKind {
+  using Value = PortRange;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// By name, or by its IP protocol number.
+struct ProtocolKind {
+  using Value = flows::Protocol;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// One of a few words.
+template <class Enum>
+struct ChoiceKind {
+  using Value = Enum;
+  std::span<const std::pair<std::string_view, Enum>> choices;
+
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const {
+    std::vector<std::string_view> words;
+    for (const auto& [name, value] : choices) {
+      if (name == word.text) {
+        return value;
+      }
+      words.push_back(name);
+    }
+    return base::Unexpected{"expected " + one_of(words) + ", got " + in_quotes(word.text)};
+  }
+  [[nodiscard]] std::string print(Value value) const {
+    for (const auto& [name, chosen] : choices) {
+      if (chosen == value) {
+        return std::string(name);
+      }
+    }
+    base::check_failed("every value of the enum is among the choices", __FILE__, __LINE__);
+  }
+};
+
+}  // namespace gateway

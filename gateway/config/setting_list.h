@@ -1,0 +1,255 @@
+// The list of all settings: the name, the kind and the explanation of each, said once.
+//
+// Theory of operation
+//
+// describe(visitor, part) walks one part of Settings and tells the visitor about each key. The
+// loader is a visitor that fills the part from YAML; the writer is one that prints it. So a setting
+// that is added here is read, checked, printed and explained; its default is the initialiser in
+// settings.h.
+//
+//     value(name, field, kind, comment)      one word; required() the same, and it must be there
+//     list(name, field, kind, comment)       words
+//     section(name, part, comment)           a map, described by describe(visitor, part)
+//     sections(name, parts, comment, samples)  a list of maps; the samples are printed as comments
+//     later(name)                            a key of the design that this version does not have
+//     rule_out(wrong, name, why)             a combination that cannot be meant
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "gateway/config/setting_kinds.h"
+#include "gateway/config/settings.h"
+
+namespace gateway {
+
+// Chosen: what no machine that runs this will need more of.
+inline constexpr std::uint32_t kMostFlows = 1U << 26;     // 12 GiB of flow table
+inline constexpr std::uint32_t kMostBindings = 1U << 24;  // 261 addresses in the sandbox
+inline constexpr std::uint32_t kMostDials = 65'535;
+inline constexpr std::size_t kMostSocketPathBytes = 107;  // unix(7), sun_path without its end
+inline constexpr std::size_t kMostPathBytes = 4095;       // PATH_MAX without its end
+inline constexpr std::size_t kMostRules = flows::kDefaultRule;
+
+/// The name of the decision when no rule matches.
+inline constexpr std::string_view kDefaultRuleName = "default";
+
+namespace setting_kinds {
+
+inline constexpr PathKind kSocketPath{.most_bytes = kMostSocketPathBytes};
+inline constexpr DurationKind kTimeout{.least = std::chrono::milliseconds(1),
+                                       .most = std::chrono::hours(24 * 30)};
+
+inline constexpr std::array<std::pair<std::string_view, flows::Action>, 4> kActions = {
+    {{"upgrade", flows::Action::kUpgrade},
+     {"forward", flows::Action::kForward},
+     {"reject", flows::Action::kReject},
+     {"drop", flows::Action::kDrop}}};
+inline constexpr std::array<std::pair<std::string_view, Handshake>, 2> kHandshakes = {
+    {{"held", Handshake::kHeld}, {"eager", Handshake::kEager}}};
+inline constexpr std::array<std::pair<std::string_view, LogSettings::Format>, 2> kFormats = {
+    {{"text", LogSettings::Format::kText}, {"json", LogSettings::Format::kJson}}};
+inline constexpr std::array<std::pair<std::string_view, LogSettings::Level>, 5> kLevels = {
+    {{"trace", LogSettings::Level::kTrace},
+     {"debug", LogSettings::Level::kDebug},
+     {"info", LogSettings::Level::kInfo},
+     {"warn", LogSettings::Level::kWarn},
+     {"error", LogSettings::Level::kError}}};
+
+}  // namespace setting_kinds
+
+/// Ports are a matter of TCP and UDP.
+inline bool has_ports(flows::Protocol protocol) {
+  return protocol == flows::Protocol::kTcp || protocol == flows::Protocol::kUdp;
+}
+
+/// What `config default` shows where a list is empty.
+namespace setting_samples {
+
+inline std::vector<AllowedUid> allowed_uids() {
+  return {{.uid = 1000, .tenants = {"default"}}};
+}
+
+inline std::vector<Rule> rules() {
+  using flows::Action;
+  using flows::Protocol;
+  const auto prefix = [](const char* text) { return *base::IpPrefix::parse(text); };
+  const auto ports = [](std::uint16_t first, std::uint16_t last) {
+    return PortRange{base::Port{first}, base::Port{last}};
+  };
+  Rule every_key{.name = "no-printers-for-guests", .match = {}, .action = Action::kReject};
+  every_key.match = {.tenant = {"default"},
+                     .protocol = {Protocol::kTcp, Protocol::kUdp},
+                     .source = {prefix("100.64.8.0/24")},
+                     .destination = {prefix("10.20.0.0/16"), prefix("fd00:20::/32")},
+                     .source_port = {ports(1024, 65535)},
+                     .destination_port = {ports(631, 631), ports(9100, 9107)},
+                     .to_tunnel = false};
+  Rule metadata{.name = "no-metadata", .match = {}, .action = Action::kReject};
+  metadata.match.destination = {prefix("169.254.0.0/16"), prefix("fe80::/10")};
+  Rule peers{.name = "peers", .match = {}, .action = Action::kForward};
+  peers.match.to_tunnel = true;
+  Rule web{.name = "dns-and-web", .match = {}, .action = Action::kUpgrade};
+  web.match.protocol = {Protocol::kTcp, Protocol::kUdp};
+  web.match.destination_port = {ports(53, 53), ports(80, 80), ports(443, 443)};
+  return {every_key, metadata, peers, web, {.name = "rest", .match = {}, .action = Action::kDrop}};
+}
+
+}  // namespace setting_samples
+
+template <class V>
+void describe(V& v, AllowedUid& allowed) {
+  v.required("uid", allowed.uid, UidKind{}, "The peer's uid, as the kernel tells it; or a user.");
+  v.list("tenants", allowed.tenants, TenantNameKind{}, "Empty: every tenant.");
+}
+
+template <class V>
+void describe(V& v, SeqpacketOnramp& onramp) {
+  v.value("path", onramp.path, setting_kinds::kSocketPath,
+          "Of the unix socket. Default: onramp.sock beside the control socket.");
+  v.value("mode", onramp.mode, ModeKind{}, "Of the socket, in octal: who may connect at all.");
+  v.sections("allow", onramp.allow,
+             "Which user may speak for which tenants. Empty: only the user that the gateway runs\n"
+             "as, for every tenant.",
+             setting_samples::allowed_uids());
+  v.value("context_timeout", onramp.context_timeout, setting_kinds::kTimeout,
+          "How long a client may take to say whose packets will follow.");
+}
+
+/// One on-ramp: a map of one key, which is its kind.
+template <class V>
+void describe_onramp(V& v, SeqpacketOnramp& onramp) {
+  v.later("gue");
+  v.required_section("seqpacket", onramp, "Raw IP packets over a unix SOCK_SEQPACKET socket.");
+}
+
+template <class V>
+void describe(V& v, TenantSettings& tenant) {
+  v.required("name", tenant.name, NameKind{}, "");
+  v.value("id", tenant.id, CountKind{.least = 1, .most = 0xfffffffe},
+          "The number that stands for it. Default: its position in this list, from 1.");
+  v.list("sources", tenant.sources, PrefixKind{},
+         "The addresses that its tunnels may claim and send from. Empty: any.");
+  v.value("max_flows", tenant.max_flows, CountKind{.most = kMostFlows}, "At once.");
+  v.value("max_dials", tenant.max_dials, CountKind{.most = kMostDials},
+          "Connections to upstreams under way at once.");
+}
+
+template <class V>
+void describe(V& v, RuleMatch& match) {
+  v.list("tenant", match.tenant, TenantNameKind{}, "");
+  v.list("protocol", match.protocol, ProtocolKind{},
+         "tcp, udp, icmp, icmpv6, or an IP protocol number.");
+  v.list("source", match.source, PrefixKind{}, "Of the flow's first packet.");
+  v.list("destination", match.destination, PrefixKind{}, "");
+  v.list("source_port", match.source_port, PortRangeKind{}, "Of TCP and UDP.");
+  v.list("destination_port", match.destination_port, PortRangeKind{}, "");
+  v.value("to_tunnel", match.to_tunnel, BoolKind{},
+          "Whether an open tunnel of the same tenant claims the destination.");
+  v.later("sni");
+  v.later("host");
+  v.later("label");
+  const bool no_ports = !match.protocol.empty() && std::ranges::none_of(match.protocol, has_ports);
+  constexpr const char* kWhy = "can never match: none of the rule's protocols has ports";
+  v.rule_out(no_ports && !match.source_port.empty(), "source_port", kWhy);
+  v.rule_out(no_ports && !match.destination_port.empty(), "destination_port", kWhy);
+}
+
+template <class V>
+void describe(V& v, Rule& rule) {
+  v.required("name", rule.name, NameKind{.reserved = kDefaultRuleName},
+             "What the audit log and flowctl call it.");
+  v.section("match", rule.match, "Every key that is given must hold; a list means any of.");
+  v.required(
+      "action", rule.action, ChoiceKind<flows::Action>{setting_kinds::kActions},
+      "upgrade: terminate and proxy it. forward: to the tunnel that claims the destination.\n"
+      "reject: answer with RST or ICMP. drop: say nothing.");
+}
+
+template <class V>
+void describe(V& v, Timeouts& timeouts) {
+  using setting_kinds::kTimeout;
+  v.value("tcp_established", timeouts.tcp_established, kTimeout, "");
+  v.value("tcp_handshake", timeouts.tcp_handshake, kTimeout,
+          "Until the connection stands, the dial to the upstream included.");
+  v.value("tcp_time_wait", timeouts.tcp_time_wait, kTimeout,
+          "How long a closed flow still answers stragglers.");
+  v.value("udp", timeouts.udp, kTimeout, "Until both ends have spoken repeatedly.");
+  v.value("udp_stream", timeouts.udp_stream, kTimeout, "From then on.");
+  v.value("dns", timeouts.dns, kTimeout, "UDP to port 53.");
+  v.value("icmp", timeouts.icmp, kTimeout, "");
+}
+
+template <class V>
+void describe(V& v, FlowSettings& flows) {
+  v.value("max", flows.max, CountKind{.most = kMostFlows},
+          "Of all tenants at once; 192 bytes each, touched as they are used.");
+  v.section("timeouts", flows.timeouts, "How long a flow may be idle before it is forgotten.");
+}
+
+template <class V>
+void describe(V& v, NatSettings& nat) {
+  v.value(
+      "bindings", nat.bindings, CountKind{.most = kMostBindings},
+      "Slots for upgraded TCP flows; a slot rests as long as possible before it is used again.");
+}
+
+template <class V>
+void describe(V& v, LogSettings& log) {
+  v.value("format", log.format, ChoiceKind<LogSettings::Format>{setting_kinds::kFormats},
+          "text or json: one line or one object per fact, to stderr.");
+  v.value("level", log.level, ChoiceKind<LogSettings::Level>{setting_kinds::kLevels},
+          "The least that is written: trace, debug, info, warn or error.");
+}
+
+/// The two sections that are one path each in Settings.
+struct ControlPart {
+  std::string& path;
+};
+template <class V>
+void describe(V& v, ControlPart& control) {
+  v.value("path", control.path, setting_kinds::kSocketPath,
+          "Default: $LIFTGATE_SOCKET, else $XDG_RUNTIME_DIR/liftgate/control.sock, else\n"
+          "/run/liftgate/control.sock where that may be written, else\n"
+          "/tmp/liftgate-UID/control.sock.");
+}
+struct AuditPart {
+  std::string& path;
+};
+template <class V>
+void describe(V& v, AuditPart& audit) {
+  v.value("path", audit.path, PathKind{.most_bytes = kMostPathBytes, .may_be_empty = true},
+          "One JSON object a line, two lines a flow. Empty: no audit log.");
+}
+
+template <class V>
+void describe(V& v, Settings& settings) {
+  ControlPart control{settings.control_path};
+  AuditPart audit{settings.audit_path};
+  v.value("workers", settings.workers, WorkersKind{}, "auto or 1.");
+  v.section("control", control, "The socket that flowctl talks to.");
+  v.sections("onramps", settings.seqpacket, "Where packets come in.", {},
+             [](auto& visitor, SeqpacketOnramp& onramp) { describe_onramp(visitor, onramp); });
+  v.sections("tenants", settings.tenants,
+             "Whose packets they can be. Addresses of different tenants may overlap.", {});
+  v.sections(
+      "rules", settings.rules,
+      "What becomes of a new flow: the first rule that matches decides. When none does, and\n"
+      "without rules, packets to a tunnel of the same tenant are forwarded and everything\n"
+      "else is upgraded; end the list with a rule without `match` to decide otherwise.",
+      setting_samples::rules());
+  v.section("flows", settings.flows, "");
+  v.section("nat", settings.nat, "");
+  v.value("handshake", settings.handshake, ChoiceKind<Handshake>{setting_kinds::kHandshakes},
+          "held: a client's SYN is answered when its upstream has answered, and as it has.\n"
+          "eager: it is answered at once.");
+  v.section("audit", audit, "");
+  v.section("log", settings.log, "");
+  v.later("telemetry");
+  v.later("publish");
+  v.rule_out(settings.tenants.empty(), "tenants", "at least one tenant is needed");
+  v.rule_out(settings.rules.size() > kMostRules, "rules", "too many: at most 65535");
+}
+
+}  // namespace gateway

@@ -1,0 +1,364 @@
+#include "gateway/config/config_loader.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace gateway {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""min;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::vector<std::string> texts(const ConfigProblems& problems) {
+  std::vector<std::string> lines;
+  for (const ConfigProblem& problem : problems) {
+    lines.push_back(problem.to_string());
+  }
+  return lines;
+}
+
+// The settings of a text that must be right.
+Settings load(std::string_view text) {
+  auto loaded = load_config(text, "gw.yaml");
+  if (!loaded) {
+    ADD_FAILURE() << testing::PrintToString(texts(loaded.error()));
+    return {};
+  }
+  return *loaded;
+}
+
+// Its problems, without the name of the file; none when the text is right.
+std::vector<std::string> problems_of(std::string_view text) {
+  const auto loaded = load_config(text, "f");
+  if (loaded) {
+    return {};
+  }
+  std::vector<std::string> lines;
+  for (const std::string& line : texts(loaded.error())) {
+    lines.push_back(line.substr(2));
+  }
+  return lines;
+}
+
+base::IpPrefix prefix(const char* text) {
+  return *base::IpPrefix::parse(text);
+}
+
+TEST(ConfigLoader, NothingIsTheDefaults) {
+  for (const char* text : {"", "\n# only a comment\n", "---\n", "{}", "rules:\nflows:\n"}) {
+    EXPECT_EQ(load(text), default_settings()) << text;
+  }
+}
+
+TEST(ConfigLoader, ReadsEverySettingOfTheContract) {
+  const Settings settings = load(R"(
+workers: auto
+control: {path: /run/gw/control.sock}
+onramps:
+  - seqpacket: {path: /run/gw/onramp.sock, mode: 0660, allow: [{uid: 1000, tenants: [acme]}],
+                context_timeout: 1500ms}
+tenants:
+  - {name: acme, id: 1001, sources: [100.64.0.0/10, "fd00:64::/48"], max_flows: 7, max_dials: 8}
+rules:
+  - {name: no-metadata,   match: {destination: [169.254.0.0/16, "fe80::/10"]}, action: reject}
+  - {name: peers,         match: {to_tunnel: true, tenant: acme}, action: forward}
+  - {name: dns-and-web,   match: {protocol: [tcp, udp], destination_port: [53, 8000-8080]}, action: upgrade}
+  - {name: rest,          action: drop}
+flows: {max: 1000, timeouts: {tcp_established: 2m, tcp_time_wait: 1s}}
+nat: {bindings: 4096}
+handshake: eager
+audit: {path: /var/log/flows.jsonl}
+log: {format: json, level: debug}
+)");
+  EXPECT_EQ(settings.control_path, "/run/gw/control.sock");
+  ASSERT_EQ(settings.seqpacket.size(), 1u);
+  EXPECT_EQ(settings.seqpacket[0],
+            (SeqpacketOnramp{"/run/gw/onramp.sock", 0660, {{1000, {"acme"}}}, 1500ms}));
+  EXPECT_EQ(settings.tenants,
+            (std::vector<TenantSettings>{
+                {"acme", 1001, {prefix("100.64.0.0/10"), prefix("fd00:64::/48")}, 7, 8}}));
+  ASSERT_EQ(settings.rules.size(), 4u);
+  EXPECT_EQ(settings.rules[0].match.destination,
+            (std::vector{prefix("169.254.0.0/16"), prefix("fe80::/10")}));
+  EXPECT_EQ(settings.rules[1].match.to_tunnel, true);
+  EXPECT_THAT(settings.rules[1].match.tenant, ElementsAre("acme"));
+  EXPECT_THAT(settings.rules[2].match.protocol,
+              ElementsAre(flows::Protocol::kTcp, flows::Protocol::kUdp));
+  EXPECT_THAT(settings.rules[2].match.destination_port,
+              ElementsAre(PortRange{base::Port{53}, base::Port{53}},
+                          PortRange{base::Port{8000}, base::Port{8080}}));
+  EXPECT_EQ(settings.rules[3], (Rule{"rest", {}, flows::Action::kDrop}));
+  EXPECT_EQ(settings.flows.max, 1000u);
+  EXPECT_EQ(settings.flows.timeouts.tcp_established, 2min);
+  EXPECT_EQ(settings.flows.timeouts.udp, Timeouts{}.udp) << "a timeout that is not given stays";
+  EXPECT_EQ(settings.nat.bindings, 4096u);
+  EXPECT_EQ(settings.handshake, Handshake::kEager);
+  EXPECT_EQ(settings.audit_path, "/var/log/flows.jsonl");
+  EXPECT_EQ(settings.log, (LogSettings{LogSettings::Format::kJson, LogSettings::Level::kDebug}));
+}
+
+TEST(ConfigLoader, SaysEveryMistakeOfAFileAtOnce) {
+  constexpr const char* kWrong = R"(workers: 4
+onramps:
+  - seqpacket:
+      mode: 600
+      allow: [{uid: 1000, tenants: [acmee]}]
+      pth: /tmp/x
+  - gue: {listen: "127.0.0.1:6080"}
+tenants:
+  - {name: acme, id: 1, sources: [10.0.0.1/8], max_flows: many}
+  - {name: acme, max_flows: 010}
+  - {id: 1}
+rules:
+  - name: web
+    match: {protocol: [tcp, tpc], destination_port: [0, 90-80], destination: 10.0.0.0/33}
+    action: upgarde
+  - {name: web, match: {protocol: icmp, destination_port: 53}, action: drop}
+  - {name: default, action: drop, match: {tenant: other, sni: x}}
+flows:
+  max: 0
+  timeouts: {udp: 30, dns: 5 s, icmp: 0s, tcp_establised: 2h, udp: 1s}
+handshake: hold
+telemetry: {listen: "127.0.0.1:9464"}
+log: [json]
+<<: {}
+)";
+  const auto loaded = load_config(kWrong, "gw.yaml");
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(
+      texts(loaded.error()),
+      ElementsAre(
+          "gw.yaml:1:10: workers: more than one worker is not supported by this version yet; write "
+          "auto or 1",
+          "gw.yaml:4:13: onramps[0].seqpacket.mode: expected a file mode in octal from 0000 to "
+          "0777, such as 0600, got \"600\"",
+          "gw.yaml:5:37: onramps[0].seqpacket.allow[0].tenants[0]: no tenant has the name "
+          "\"acmee\", did you mean \"acme\"?",
+          "gw.yaml:6:7: onramps[0].seqpacket.pth: unknown key, did you mean \"path\"?",
+          "gw.yaml:7:5: onramps[1].gue: not supported by this version yet",
+          "gw.yaml:9:35: tenants[0].sources[0]: \"10.0.0.1/8\" has bits set behind its prefix; did "
+          "you mean 10.0.0.0/8 or 10.0.0.1?",
+          "gw.yaml:9:59: tenants[0].max_flows: expected a whole number from 1 to 67108864, got "
+          "\"many\"",
+          "gw.yaml:10:12: tenants[1].name: another tenant has this name: tenants[0]",
+          "gw.yaml:10:29: tenants[1].max_flows: expected a whole number from 1 to 67108864, "
+          "without leading zeros, got \"010\"",
+          "gw.yaml:11:5: tenants[2].name: missing",
+          "gw.yaml:11:10: tenants[2].id: another tenant has the id 1: tenants[0]",
+          "gw.yaml:14:29: rules[0].match.protocol[1]: expected tcp, udp, icmp, icmpv6 or an IP "
+          "protocol number from 0 to 255, got \"tpc\"",
+          "gw.yaml:14:54: rules[0].match.destination_port[0]: expected a port from 1 to 65535, or "
+          "a range such as 8000-8080, got \"0\"",
+          "gw.yaml:14:57: rules[0].match.destination_port[1]: the range runs backwards; did you "
+          "mean 80-90?",
+          "gw.yaml:14:78: rules[0].match.destination: expected a prefix length from 0 to 32, got "
+          "\"10.0.0.0/33\"",
+          "gw.yaml:15:13: rules[0].action: expected upgrade, forward, reject or drop, got "
+          "\"upgarde\"",
+          "gw.yaml:16:12: rules[1].name: another rule has this name: rules[0]",
+          "gw.yaml:16:41: rules[1].match.destination_port: can never match: none of the rule's "
+          "protocols has ports",
+          "gw.yaml:17:12: rules[2].name: \"default\" is what decides when nothing matches; choose "
+          "another name",
+          "gw.yaml:17:51: rules[2].match.tenant: no tenant has the name \"other\"",
+          "gw.yaml:17:58: rules[2].match.sni: not supported by this version yet",
+          "gw.yaml:19:8: flows.max: expected a whole number from 1 to 67108864, got \"0\"",
+          "gw.yaml:20:19: flows.timeouts.udp: a duration needs its unit: 30s, or with ms, m, h, d",
+          "gw.yaml:20:28: flows.timeouts.dns: expected a duration such as 1500ms, 30s, 2m or 2h, "
+          "got \"5 s\"",
+          "gw.yaml:20:39: flows.timeouts.icmp: expected a duration from 1ms to 30d, got \"0s\"",
+          "gw.yaml:20:43: flows.timeouts.tcp_establised: unknown key, did you mean "
+          "\"tcp_established\"?",
+          "gw.yaml:20:63: flows.timeouts.udp: given twice, first in line 20",
+          "gw.yaml:21:12: handshake: expected held or eager, got \"hold\"",
+          "gw.yaml:22:1: telemetry: not supported by this version yet",
+          "gw.yaml:23:6: log: expected a map of keys, got a list",
+          "gw.yaml:24:1: <<: merge keys are not supported; write the keys out"));
+}
+
+TEST(ConfigLoader, KeysOfLaterVersionsAreNotIgnored) {
+  EXPECT_THAT(problems_of("publish: []"),
+              ElementsAre("1:1: publish: not supported by this version yet"));
+  EXPECT_THAT(problems_of("workers: 1"), ElementsAre());
+  EXPECT_THAT(problems_of("workers: two"),
+              ElementsAre("1:10: workers: expected auto or 1, got \"two\""));
+}
+
+TEST(ConfigLoader, OnrampFollowsTheControlSocketOfTheFile) {
+  const Settings settings = load("control: {path: /tmp/gw/control.sock}");
+  ASSERT_EQ(settings.seqpacket.size(), 1u);
+  EXPECT_EQ(settings.seqpacket[0].path, "/tmp/gw/onramp.sock");
+}
+
+TEST(ConfigLoader, TwoSocketsMayNotShareAPath) {
+  EXPECT_THAT(problems_of("control: {path: /a}\nonramps: [seqpacket: {path: /a}]"),
+              ElementsAre("2:22: onramps[0].seqpacket: another socket of this file has the path "
+                          "\"/a\""));
+  EXPECT_THAT(problems_of("onramps: [seqpacket: {}, seqpacket: {}]"), testing::SizeIs(1));
+}
+
+TEST(ConfigLoader, SocketPathMustFitItsAddress) {
+  const std::string path = "/" + std::string(107, 'x');
+  EXPECT_THAT(problems_of("control: {path: " + path + "}"),
+              ElementsAre("1:17: control.path: a path here has at most 107 bytes, this has 108"));
+  EXPECT_THAT(problems_of("control: {path: " + path.substr(0, 103) + "/c}"),
+              ElementsAre(HasSubstr("its default, beside the control socket, is too long")));
+}
+
+TEST(ConfigLoader, TenantIdDefaultsToItsPosition) {
+  const Settings settings = load("tenants: [{name: a, id: 9}, {name: b}]");
+  EXPECT_EQ(settings.tenants[1].id, 2u);
+  EXPECT_THAT(problems_of("tenants: [{name: a, id: 2}, {name: b}]"),
+              ElementsAre("1:29: tenants[1].id: another tenant has the id 2: tenants[0]"));
+}
+
+TEST(ConfigLoader, OneTenantIsTheLeast) {
+  EXPECT_THAT(problems_of("tenants: []"),
+              ElementsAre("1:1: tenants: at least one tenant is needed"));
+}
+
+TEST(ConfigLoader, FileModeIsOctal) {
+  for (const char* mode : {"0640", "\"0640\"", "0o640"}) {
+    EXPECT_EQ(load(std::string("onramps: [seqpacket: {mode: ") + mode + "}]").seqpacket[0].mode,
+              0640u)
+        << mode;
+  }
+  for (const char* mode : {"640", "0680", "01777", "-0640", "0x1f", "rw", "\"\""}) {
+    EXPECT_THAT(problems_of(std::string("onramps: [seqpacket: {mode: ") + mode + "}]"),
+                ElementsAre(HasSubstr("expected a file mode in octal")))
+        << mode;
+  }
+}
+
+TEST(ConfigLoader, UidMayBeTheNameOfAUser) {
+  const auto uid_of = [](const std::string& who) {
+    return load("onramps: [seqpacket: {allow: [{uid: " + who + "}]}]").seqpacket[0].allow[0].uid;
+  };
+  EXPECT_EQ(uid_of("root"), 0u);
+  EXPECT_EQ(uid_of("4294967294"), 4294967294u);
+  for (const char* who : {"4294967295", "no-such-user", "-1", "\"\"", "a b"}) {
+    EXPECT_THAT(problems_of(std::string("onramps: [seqpacket: {allow: [{uid: ") + who + "}]}]"),
+                ElementsAre(HasSubstr("uid: expected a uid")))
+        << who;
+  }
+}
+
+TEST(ConfigLoader, DurationsHaveUnits) {
+  const auto udp = [](const std::string& text) {
+    return load("flows: {timeouts: {udp: " + text + "}}").flows.timeouts.udp;
+  };
+  EXPECT_EQ(udp("1500ms"), 1500ms);
+  EXPECT_EQ(udp("2m"), 2min);
+  EXPECT_EQ(udp("1d"), 24h);
+  EXPECT_EQ(udp("1000000ns"), 1ms);
+  for (const char* text : {"30", "s", "-1s", "1.5s", "1w", "99999999999999999999s", "9999999999h",
+                           "31d", "0s", "~", "[1s]"}) {
+    EXPECT_THAT(problems_of(std::string("flows: {timeouts: {udp: ") + text + "}}"),
+                testing::SizeIs(1))
+        << text;
+  }
+}
+
+TEST(ConfigLoader, NumbersAreWholeDecimalAndWithinTheirBounds) {
+  EXPECT_EQ(load("flows: {max: 67108864}").flows.max, 67108864u);
+  for (const char* text : {"0", "67108865", "4294967297", "-1", "1e3", "0x10", "010", "\"10\"",
+                           "1_0", "", "{}", "true"}) {
+    EXPECT_THAT(problems_of(std::string("flows: {max: ") + text + "}"), testing::SizeIs(1)) << text;
+  }
+}
+
+TEST(ConfigLoader, OneWordIsAListOfOne) {
+  const Settings settings =
+      load("rules: [{name: a, action: drop, match: {source: 10.0.0.7, protocol: 47}}]");
+  EXPECT_THAT(settings.rules[0].match.source, ElementsAre(prefix("10.0.0.7/32")));
+  EXPECT_THAT(settings.rules[0].match.protocol, ElementsAre(flows::Protocol{47}));
+}
+
+TEST(ConfigLoader, RuleNeedsNameAndAction) {
+  EXPECT_THAT(problems_of("rules: [{}]"),
+              ElementsAre("1:9: rules[0].name: missing", "1:9: rules[0].action: missing"));
+}
+
+TEST(ConfigLoader, AliasesMayRepeatAValue) {
+  const Settings settings = load(
+      "tenants: [{name: a, sources: &mine [10.0.0.0/8]}]\n"
+      "rules: [{name: r, action: drop, match: {source: *mine}}]");
+  EXPECT_THAT(settings.rules[0].match.source, ElementsAre(prefix("10.0.0.0/8")));
+}
+
+TEST(ConfigLoader, ProblemsShowNoControlCharacters) {
+  EXPECT_THAT(problems_of("\"a\\e[31m\\nb\": 1\nhandshake: \"\\e]0;x\\a\""),
+              ElementsAre("1:1: a?[31m?b: unknown key",
+                          "2:12: handshake: expected held or eager, got \"?]0;x?\""));
+}
+
+TEST(ConfigLoader, SyntaxErrorHasItsPlace) {
+  EXPECT_THAT(problems_of("flows: {max: 1\nnat: ["), ElementsAre(HasSubstr("not YAML: ")));
+  EXPECT_THAT(problems_of("- a\n- b"), ElementsAre("1:1: expected a map of keys, got a list"));
+}
+
+TEST(ConfigLoader, ManyProblemsEndSomewhere) {
+  std::string text = "rules:\n";
+  for (int i = 0; i < 5000; ++i) {
+    text += "- {x: 1}\n";
+  }
+  const auto problems = problems_of(text);
+  EXPECT_EQ(problems.size(), 1001u);
+  EXPECT_THAT(problems.back(), HasSubstr("too many problems; what follows is not shown"));
+}
+
+class ConfigFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = fs::temp_directory_path() / "config_loader_test.XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(root_); }
+  fs::path root_;
+};
+
+TEST_F(ConfigFile, IsReadAndNamedInItsProblems) {
+  const fs::path file = root_ / "gw.yaml";
+  std::ofstream(file) << "flows: {max: 5}\n";
+  auto loaded = load_config_file(file);
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->flows.max, 5u);
+  std::ofstream(file) << "flow: 1\n";
+  loaded = load_config_file(file);
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error()[0].to_string(),
+            file.string() + ":1:1: flow: unknown key, did you mean \"flows\"?");
+}
+
+TEST_F(ConfigFile, ThatCannotBeReadIsOneProblem) {
+  const auto missing = load_config_file(root_ / "gw.yaml");
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(texts(missing.error()),
+              ElementsAre((root_ / "gw.yaml").string() + ": open: No such file or directory"));
+  const auto folder = load_config_file(root_);
+  ASSERT_FALSE(folder);
+  EXPECT_THAT(texts(folder.error()), ElementsAre(root_.string() + ": read: Is a directory"));
+}
+
+TEST_F(ConfigFile, ThatIsHugeIsRefused) {
+  const fs::path file = root_ / "gw.yaml";
+  std::ofstream(file) << std::string(5'000'000, '#');
+  const auto loaded = load_config_file(file);
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error()[0].what, HasSubstr("longer than 4 MiB"));
+}
+
+}  // namespace
+}  // namespace gateway
