@@ -1,0 +1,166 @@
+#include "gateway/config/config_writer.h"
+
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "gateway/config/setting_list.h"
+
+namespace gateway {
+namespace {
+
+constexpr std::size_t kIndent = 2;
+
+// The visitor of setting_list.h that prints.
+class Writer {
+ public:
+  [[nodiscard]] std::string take() { return std::move(out_); }
+
+  void comment(std::string_view text) {
+    while (!text.empty()) {
+      const std::size_t end = std::min(text.find('\n'), text.size());
+      line("# " + std::string(text.substr(0, end)), false);
+      text.remove_prefix(std::min(end + 1, text.size()));
+    }
+  }
+
+  template <class Field, class SettingKind>
+  void value(std::string_view name, const Field& field, const SettingKind& kind,
+             std::string_view text) {
+    if constexpr (std::is_same_v<Field, std::optional<typename SettingKind::Value>>) {
+      if (field) {
+        key(name, " " + kind.print(*field), text);
+      }
+    } else if (!(brief_ && field == Field{})) {
+      key(name, " " + kind.print(field), text);
+    }
+  }
+
+  template <class Field, class SettingKind>
+  void required(std::string_view name, const Field& field, const SettingKind& kind,
+                std::string_view text) {
+    key(name, " " + kind.print(field), text);
+  }
+
+  template <class Value, class SettingKind>
+  void list(std::string_view name, const std::vector<Value>& field, const SettingKind& kind,
+            std::string_view text) {
+    if (brief_ && field.empty()) {
+      return;
+    }
+    std::string words;
+    for (const Value& item : field) {
+      words += (words.empty() ? "" : ", ") + kind.print(item);
+    }
+    key(name, " [" + words + "]", text);
+  }
+
+  template <class Part>
+  void section(std::string_view name, Part& part, std::string_view text) {
+    if (brief_ && is_empty(part)) {
+      return;
+    }
+    key(name, "", text);
+    indent_ += kIndent;
+    describe(*this, part);
+    indent_ -= kIndent;
+  }
+
+  template <class Part>
+  void required_section(std::string_view name, Part& part, std::string_view text) {
+    section(name, part, text);
+  }
+
+  template <class Part>
+  void sections(std::string_view name, std::vector<Part>& parts, std::string_view text,
+                const std::vector<Part>& samples) {
+    sections(name, parts, text, samples, [](Writer& self, Part& part) { describe(self, part); });
+  }
+
+  template <class Part, class Describe>
+  void sections(std::string_view name, std::vector<Part>& parts, std::string_view text,
+                const std::vector<Part>& samples, const Describe& describe_part) {
+    key(name, "", text);
+    indent_ += kIndent;
+    for (Part& part : parts) {
+      item(part, describe_part);
+    }
+    sample_from_ = indent_;
+    for (Part part : samples) {
+      item(part, describe_part);
+      brief_ = true;  // the first sample explains every key, the others are short
+    }
+    brief_ = false;
+    sample_from_.reset();
+    indent_ -= kIndent;
+  }
+
+  void later(std::string_view /*name*/) {}
+  void rule_out(bool /*wrong*/, std::string_view /*name*/, std::string_view /*why*/) {}
+
+ private:
+  template <class Part>
+  static bool is_empty(const Part& part) {
+    if constexpr (std::equality_comparable<Part> && std::is_default_constructible_v<Part>) {
+      return part == Part{};
+    } else {
+      return false;
+    }
+  }
+
+  template <class Part, class Describe>
+  void item(Part& part, const Describe& describe_part) {
+    dash_ = true;
+    indent_ += kIndent;
+    describe_part(*this, part);
+    indent_ -= kIndent;
+  }
+
+  void key(std::string_view name, const std::string& rest, std::string_view text) {
+    if (!brief_) {
+      if (indent_ == 0) {
+        out_ += '\n';
+      }
+      const bool beside_dash = dash_ && !sample_from_;
+      indent_ -= beside_dash ? kIndent : 0;
+      comment(text);
+      indent_ += beside_dash ? kIndent : 0;
+    }
+    line(std::string(name) + ":" + rest, dash_);
+    dash_ = false;
+  }
+
+  // One line at the present depth; with a dash where an item of a list begins.
+  void line(const std::string& text, bool dash) {
+    std::string full(indent_, ' ');
+    if (dash) {
+      full[indent_ - kIndent] = '-';
+    }
+    if (sample_from_) {
+      full.insert(*sample_from_, "#");
+    }
+    out_ += full + text + "\n";
+  }
+
+  std::string out_;
+  std::size_t indent_ = 0;
+  bool dash_ = false;                       // the next key begins an item
+  bool brief_ = false;                      // only what differs from the default, unexplained
+  std::optional<std::size_t> sample_from_;  // commented out, from this column on
+};
+
+}  // namespace
+
+std::string default_config() {
+  Settings settings = default_settings();
+  Writer writer;
+  writer.comment(
+      "Liftgate: every setting, with its default for this user and machine.\n"
+      "A line that begins with # and no space is a sample: take the # away to use it.\n"
+      "Times have a unit: ms, s, m, h or d. Check a file with: liftgate config check FILE");
+  describe(writer, settings);
+  return writer.take();
+}
+
+}  // namespace gateway
