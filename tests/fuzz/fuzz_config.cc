@@ -1,0 +1,60 @@
+// Any bytes as a configuration: either settings that the gateway can be built from, or problems
+// that an operator can read, each with its place.
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "base/check.h"
+#include "base/utf8.h"
+#include "gateway/config/config_loader.h"
+#include "gateway/policy/policy.h"
+
+namespace {
+
+using gateway::Settings;
+
+void check_accepted(const Settings& settings) {
+  CHECK(!settings.tenants.empty());
+  std::set<std::string_view> names;
+  std::set<std::uint32_t> ids;
+  for (const auto& tenant : settings.tenants) {
+    CHECK(!tenant.name.empty() && names.insert(tenant.name).second);
+    CHECK(tenant.id != 0 && ids.insert(tenant.id).second);
+    CHECK(tenant.max_flows > 0 && tenant.max_dials > 0);
+  }
+  std::set<std::string_view> paths = {settings.control_path};
+  for (const auto& onramp : settings.seqpacket) {
+    CHECK(!onramp.path.empty() && onramp.path.size() < 108 && paths.insert(onramp.path).second);
+    CHECK(onramp.mode <= 0777 && onramp.context_timeout.count() > 0);
+    for (const auto& allowed : onramp.allow) {
+      CHECK(std::ranges::all_of(allowed.tenants, [&](auto& name) { return names.contains(name); }));
+    }
+  }
+  CHECK(settings.flows.max > 0 && settings.flows.timeouts.udp.count() > 0);
+  const gateway::Policy policy(settings);  // aborts when a rule names a tenant that is not there
+  CHECK(policy.rule_count() == settings.rules.size());
+}
+
+void check_problem(const gateway::ConfigProblem& problem) {
+  CHECK(problem.line >= 1 && problem.column >= 1);
+  CHECK(!problem.what.empty());
+  CHECK(problem.to_string().starts_with("fuzz:"));
+  CHECK(base::is_printable(problem.to_string()));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string text(data, data + size);
+  const auto loaded = gateway::load_config(text, "fuzz");
+  if (loaded) {
+    check_accepted(*loaded);
+    return 0;
+  }
+  CHECK(!loaded.error().empty());
+  std::ranges::for_each(loaded.error(), check_problem);
+  return 0;
+}
