@@ -18,7 +18,7 @@ foreach(folder base flows nat netns gateway tools repo)
   if(folder STREQUAL "tools")
     set(library liftgate_gateway)
   endif()
-  if(folder STREQUAL "netns")
+  if(folder MATCHES "^(netns|gateway)$")
     # The sandbox's helper is the test program itself, started again: it needs a main of its own.
     set(main GTest::gtest)
     set(more ${CMAKE_SOURCE_DIR}/tests/support/sandbox_main.cc)

@@ -1,7 +1,18 @@
 // liftgate: the gateway's program.
-#include <cstdio>
+#include <exception>
+#include <iostream>
 
-int main() {
-  std::fprintf(stderr, "liftgate: not built yet\n");
-  return 1;
+#include "gateway/cli.h"
+#include "netns/sandbox.h"
+
+int main(int argc, char** argv) {
+  if (const auto status = netns::helper_main(argc, argv)) {
+    return *status;
+  }
+  try {
+    return gateway::command_line_main(argc, argv);
+  } catch (const std::exception& why) {  // a library's last word: we throw nothing ourselves
+    std::cerr << "liftgate: " << why.what() << '\n';
+    return gateway::kExitFailed;
+  }
 }

@@ -1,0 +1,416 @@
+// Everything that needs CLI11, which costs seconds of compiling, is in this file.
+#include "gateway/cli.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iostream>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "gateway/config/config_loader.h"
+#include "gateway/config/config_writer.h"
+#include "gateway/config/spelling.h"
+#include "gateway/doctor.h"
+#include "gateway/log.h"
+#include "gateway/serve/serve_command.h"
+
+namespace gateway {
+namespace {
+
+using Command = CommandLine::Command;
+using Words = std::vector<std::string>;
+
+constexpr const char* kProgram = "liftgate";
+
+constexpr const char* kExamples =
+    R"(Examples:
+  liftgate run -- curl https://example.com/   a program in a network of its own
+  liftgate serve --config gateway.yaml        the daemon, for tunnels
+  liftgate config default > gateway.yaml      a file to start from
+  liftgate doctor                             what this machine allows)";
+constexpr const char* kRunExamples =
+    R"(Everything from the first word on that is not an option belongs to the command.
+
+Examples:
+  liftgate run -- make test
+  liftgate run --audit flows.jsonl -- npm install
+  liftgate run --config ci.yaml --map-host 10.0.2.2 -- ./integration-tests)";
+constexpr const char* kServeExamples =
+    R"(Examples:
+  liftgate serve
+  liftgate serve --config /etc/liftgate.yaml)";
+constexpr const char* kConfigExamples =
+    R"(Examples:
+  liftgate config default > gateway.yaml
+  liftgate config check gateway.yaml)";
+constexpr const char* kDefaultExamples =
+    R"(Examples:
+  liftgate config default > gateway.yaml)";
+constexpr const char* kCheckExamples =
+    R"(Exits 0 without a word, or 1 with every problem as FILE:LINE:COLUMN: KEY: what is wrong.
+
+Examples:
+  liftgate config check gateway.yaml)";
+constexpr const char* kDoctorExamples =
+    R"(Exits 0 when everything that liftgate needs works, else 1.
+
+Examples:
+  liftgate doctor
+  liftgate doctor --json | jq '.checks[] | select(.mark != "ok")')";
+
+// CLI11's help with our own first line.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  explicit HelpFormatter(std::string usage) : usage_(std::move(usage)) {
+    column_width(26);
+    label("TEXT", "");
+    label("REQUIRED", "");
+  }
+  [[nodiscard]] std::string make_usage(const CLI::App* /*app*/,
+                                       std::string /*name*/) const override {
+    return "Usage: " + usage_ + "\n";
+  }
+
+ private:
+  std::string usage_;
+};
+
+// The parser and the variables that it fills.
+class Parser {
+ public:
+  CLI::App app{"A root-free userspace L3 gateway: IP packets in, kernel TCP out.", kProgram};
+  CLI::App* run = nullptr;
+  CLI::App* serve = nullptr;
+  CLI::App* config = nullptr;
+  CLI::App* config_default = nullptr;
+  CLI::App* config_check = nullptr;
+  CLI::App* doctor = nullptr;
+  CommandLine chosen;
+  std::string map_host;
+  Words publish;
+
+  Parser();
+
+ private:
+  CLI::App* add(CLI::App& parent, const char* name, const char* usage, const char* what,
+                const char* examples);
+  void take_config(CLI::App* command);
+};
+
+CLI::App* Parser::add(CLI::App& parent, const char* name, const char* usage, const char* what,
+                      const char* examples) {
+  CLI::App* command = parent.add_subcommand(name, what);
+  command->formatter(std::make_shared<HelpFormatter>(usage));
+  command->footer(examples);
+  command->set_help_flag("--help", "Print this and exit");
+  return command;
+}
+
+void Parser::take_config(CLI::App* command) {
+  command->add_option("--config", chosen.config_path, "The YAML file; without it, the defaults")
+      ->type_name("FILE");
+}
+
+Parser::Parser() {
+  app.formatter(std::make_shared<HelpFormatter>("liftgate COMMAND [OPTION]..."));
+  app.footer(kExamples);
+  app.set_help_flag("--help", "Print this and exit");
+  app.set_version_flag("--version", std::string("liftgate ") + LIFTGATE_VERSION,
+                       "Print the version and exit");
+  app.require_subcommand(1);
+
+  run = add(app, "run",
+            "liftgate run [--config FILE] [--publish HOSTPORT:PORT[/tcp|/udp]]...\n"
+            "                    [--map-host ADDR] [--audit FILE] -- CMD [ARG...]",
+            "Run a command in a network of its own", kRunExamples);
+  take_config(run);
+  run->add_option("--publish", publish, "A port of this host that leads to one inside")
+      ->type_name("HOSTPORT:PORT[/tcp|/udp]")
+      ->allow_extra_args(false);
+  run->add_option("--map-host", map_host, "The address that stands for this host's loopback inside")
+      ->type_name("ADDR");
+  run->add_option("--audit", chosen.audit_path, "Write a line for each flow's start and end here")
+      ->type_name("FILE");
+
+  serve = add(app, "serve", "liftgate serve [--config FILE]", "Serve tunnels until told to stop",
+              kServeExamples);
+  take_config(serve);
+
+  config = add(app, "config", "liftgate config default | liftgate config check FILE",
+               "Print the default configuration, or check a file", kConfigExamples);
+  config->require_subcommand(1);
+  config_default = add(*config, "default", "liftgate config default",
+                       "Print every setting with its default", kDefaultExamples);
+  config_check = add(*config, "check", "liftgate config check FILE",
+                     "Say everything that is wrong with a file", kCheckExamples);
+  config_check->add_option("FILE", chosen.config_path, "The YAML file")->required()->type_name(" ");
+
+  doctor = add(app, "doctor", "liftgate doctor [--json]",
+               "Say what this machine allows, and the cure for each lack", kDoctorExamples);
+  doctor->add_flag("--json", chosen.json, "For programs");
+}
+
+CommandLineAnswer usage_error(const std::string& command, const std::string& sentence) {
+  return {kExitUsage, "liftgate: " + sentence + "; see `" + command + " --help`\n"};
+}
+
+// "liftgate config check"
+std::string full_name(const CLI::App& app) {  // NOLINT(misc-no-recursion): three levels of ours
+  const CLI::App* parent = app.get_parent();
+  return parent == nullptr ? app.get_name() : full_name(*parent) + " " + app.get_name();
+}
+
+std::vector<std::string> children_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* child : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(child->get_name());
+  }
+  return names;
+}
+
+std::vector<std::string> options_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      names.push_back("--" + name);
+    }
+  }
+  return names;
+}
+
+std::string suggestion(std::string_view word, const std::vector<std::string>& known) {
+  const std::string_view best = closest(word, {known.begin(), known.end()});
+  return best.empty() ? "" : " (did you mean " + std::string(best) + "?)";
+}
+
+// What went wrong at `command`, for whom `word` was too much.
+CommandLineAnswer unexpected(const CLI::App& command, const std::string& word) {
+  const std::string name = full_name(command);
+  const auto children = children_of(command);
+  if (word.starts_with("-")) {
+    const std::string option = word.substr(0, word.find('='));
+    return usage_error(
+        name, "unknown option " + in_quotes(option) + suggestion(option, options_of(command)));
+  }
+  if (!children.empty()) {
+    return usage_error(name, "unknown command " + in_quotes(word) + suggestion(word, children));
+  }
+  return usage_error(name, "unexpected argument " + in_quotes(word));
+}
+
+CommandLineAnswer incomplete(const CLI::App& command) {
+  const auto children = children_of(command);
+  const std::string need =
+      children.empty() ? "a FILE" : "a command: " + one_of({children.begin(), children.end()});
+  return usage_error(full_name(command), "`" + full_name(command) + "` needs " + need);
+}
+
+// CLI11's complaint as one sentence of ours.
+CommandLineAnswer explain(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  for (;;) {
+    if (const Words rest = command->remaining(); !rest.empty()) {
+      return unexpected(*command, rest.front());
+    }
+    if (command->get_subcommands().empty()) {
+      break;
+    }
+    command = command->get_subcommands().back();
+  }
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    return incomplete(*command);
+  }
+  // "--config: 1 required FILE missing", and the like
+  const std::string_view what = error.what();
+  const std::string name(what.substr(0, what.find(':')));
+  const CLI::Option* option = command->get_option_no_throw(name);
+  if (option == nullptr) {
+    return usage_error(full_name(*command), std::string(what));
+  }
+  return usage_error(full_name(*command),
+                     name + (option->count() > 1 ? " is given twice" : " needs a value"));
+}
+
+// The words behind `run`, cut where its own options end, so that CLI11 never sees the command's.
+struct RunWords {
+  Words ours;
+  Words command;
+};
+RunWords split_run(const Words& arguments) {
+  static constexpr std::array<std::string_view, 4> kWithValue = {"--config", "--publish",
+                                                                 "--map-host", "--audit"};
+  std::size_t end = 1;
+  while (end < arguments.size() && arguments[end].starts_with('-') && arguments[end] != "--") {
+    const bool takes_value = std::ranges::find(kWithValue, arguments[end]) != kWithValue.end();
+    end += takes_value ? 2U : 1U;
+  }
+  end = std::min(end, arguments.size());
+  const auto cut = arguments.begin() + static_cast<std::ptrdiff_t>(end);
+  const bool dashes = cut != arguments.end() && *cut == "--";
+  return {Words(arguments.begin(), cut), Words(dashes ? cut + 1 : cut, arguments.end())};
+}
+
+std::optional<base::Port> port_of(std::string_view text) {
+  std::uint16_t value = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failed != std::errc() || end != text.data() + text.size() || value == 0) {
+    return std::nullopt;
+  }
+  return base::Port{value};
+}
+
+std::optional<PublishedPort> published_port(std::string_view text) {
+  PublishedPort port;
+  if (const std::size_t slash = text.find('/'); slash != std::string_view::npos) {
+    const std::string_view protocol = text.substr(slash + 1);
+    if (protocol != "tcp" && protocol != "udp") {
+      return std::nullopt;
+    }
+    port.protocol = protocol == "udp" ? flows::Protocol::kUdp : flows::Protocol::kTcp;
+    text = text.substr(0, slash);
+  }
+  const std::size_t colon = text.find(':');
+  const auto host = port_of(text.substr(0, colon));
+  const auto inside =
+      colon == std::string_view::npos ? std::nullopt : port_of(text.substr(colon + 1));
+  if (!host || !inside) {
+    return std::nullopt;
+  }
+  port.host = *host;
+  port.inside = *inside;
+  return port;
+}
+
+// What CLI11 has put down as text.
+std::optional<CommandLineAnswer> read_run_options(Parser& parser, Words command) {
+  static const std::string kRun = "liftgate run";
+  for (const std::string& text : parser.publish) {
+    const auto port = published_port(text);
+    if (!port) {
+      return usage_error(kRun, "--publish takes HOSTPORT:PORT[/tcp|/udp], got " + in_quotes(text));
+    }
+    parser.chosen.publish.push_back(*port);
+  }
+  if (!parser.publish.empty()) {
+    return usage_error(kRun, "--publish is not supported by this version yet");
+  }
+  if (!parser.map_host.empty()) {
+    parser.chosen.map_host = base::IpAddress::parse(parser.map_host);
+    if (!parser.chosen.map_host) {
+      return usage_error(kRun, "--map-host takes an IP address, got " + in_quotes(parser.map_host));
+    }
+  }
+  if (command.empty()) {
+    return usage_error(kRun, "no command to run: liftgate run [OPTION]... -- CMD [ARG...]");
+  }
+  parser.chosen.words = std::move(command);
+  return std::nullopt;
+}
+
+Command command_of(const Parser& parser) {
+  if (parser.run->parsed()) {
+    return Command::kRun;
+  }
+  if (parser.serve->parsed()) {
+    return Command::kServe;
+  }
+  if (parser.doctor->parsed()) {
+    return Command::kDoctor;
+  }
+  return parser.config_default->parsed() ? Command::kConfigDefault : Command::kConfigCheck;
+}
+
+// The settings of --config, or the problems said and nothing.
+std::optional<Settings> settings_of(const std::string& config_path) {
+  if (config_path.empty()) {
+    return default_settings();
+  }
+  auto loaded = load_config_file(config_path);
+  if (!loaded) {
+    for (const ConfigProblem& problem : loaded.error()) {
+      std::cerr << problem.to_string() << '\n';
+    }
+    return std::nullopt;
+  }
+  return std::move(*loaded);
+}
+
+int print(const std::string& text) {
+  std::cout << text << std::flush;
+  return std::cout ? 0 : kExitFailed;
+}
+
+int with_settings(CommandLine& line) {
+  auto settings = settings_of(line.config_path);
+  if (!settings) {
+    return kExitFailed;
+  }
+  configure_log(settings->log);
+  if (line.command == Command::kServe) {
+    return serve(*settings);
+  }
+  return run({.settings = std::move(*settings),
+              .publish = std::move(line.publish),
+              .map_host = line.map_host,
+              .audit_path = std::move(line.audit_path),
+              .command = std::move(line.words)});
+}
+
+int execute(CommandLine& line) {
+  switch (line.command) {
+    case Command::kRun:
+    case Command::kServe:
+      return with_settings(line);
+    case Command::kConfigDefault:
+      return print(default_config());
+    case Command::kConfigCheck:
+      return settings_of(line.config_path) ? 0 : kExitFailed;
+    case Command::kDoctor:
+      return doctor(std::cout, line.json ? DoctorFormat::kJson : DoctorFormat::kText);
+  }
+  base::check_failed("command is a Command", __FILE__, __LINE__);
+}
+
+}  // namespace
+
+base::Result<CommandLine, CommandLineAnswer> parse_command_line(
+    const std::vector<std::string>& arguments) {
+  const bool is_run = !arguments.empty() && arguments.front() == "run";
+  RunWords words = is_run ? split_run(arguments) : RunWords{arguments, {}};
+  std::ranges::reverse(words.ours);  // CLI11 reads from the back
+  Parser parser;
+  try {
+    parser.app.parse(words.ours);
+  } catch (const CLI::CallForHelp&) {
+    return base::Unexpected{CommandLineAnswer{0, parser.app.help()}};
+  } catch (const CLI::CallForVersion& version) {
+    return base::Unexpected{CommandLineAnswer{0, std::string(version.what()) + "\n"}};
+  } catch (const CLI::ParseError& error) {
+    return base::Unexpected{explain(parser.app, error)};
+  }
+  parser.chosen.command = command_of(parser);
+  if (is_run) {
+    if (auto wrong = read_run_options(parser, std::move(words.command))) {
+      return base::Unexpected{std::move(*wrong)};
+    }
+  }
+  return std::move(parser.chosen);
+}
+
+int command_line_main(int argc, const char* const* argv) {
+  auto line = parse_command_line(Words(argv + 1, argv + std::max(argc, 1)));
+  if (!line) {
+    if (line.error().status == 0) {
+      return print(line.error().text);
+    }
+    std::cerr << line.error().text;
+    return line.error().status;
+  }
+  return execute(*line);
+}
+
+}  // namespace gateway

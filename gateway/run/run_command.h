@@ -1,0 +1,34 @@
+// `liftgate run`: one command in a network of its own, every flow of which the gateway sees.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/endpoint.h"
+#include "flows/packet.h"
+#include "gateway/config/settings.h"
+
+namespace gateway {
+
+/// `--publish HOSTPORT:PORT[/tcp|/udp]`: connections to `host` here reach `inside` there.
+struct PublishedPort {
+  base::Port host{};
+  base::Port inside{};
+  flows::Protocol protocol = flows::Protocol::kTcp;
+
+  friend bool operator==(const PublishedPort&, const PublishedPort&) = default;
+};
+
+struct RunOptions {
+  Settings settings;
+  std::vector<PublishedPort> publish;
+  std::optional<base::IpAddress> map_host;  // stands for this host's loopback inside
+  std::string audit_path;                   // empty: as the settings say
+  std::vector<std::string> command;         // the program and its arguments, at least one word
+};
+
+/// The exit status of the process: the command's own, as a shell would report it.
+int run(const RunOptions& options);
+
+}  // namespace gateway

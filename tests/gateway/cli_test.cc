@@ -1,0 +1,149 @@
+#include "gateway/cli.h"
+
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace gateway {
+namespace {
+
+using Command = CommandLine::Command;
+using Words = std::vector<std::string>;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// What a right command line asks for.
+CommandLine parse(const Words& arguments) {
+  auto line = parse_command_line(arguments);
+  if (!line) {
+    ADD_FAILURE() << line.error().text;
+    return {};
+  }
+  return *line;
+}
+
+// What a wrong one is told, without "liftgate: " and the end of the line.
+std::string usage_error(const Words& arguments) {
+  const auto line = parse_command_line(arguments);
+  if (line || line.error().status != kExitUsage) {
+    return "no usage error";
+  }
+  const std::string& text = line.error().text;
+  EXPECT_EQ(text.find('\n'), text.size() - 1) << "one line: " << text;
+  EXPECT_TRUE(text.starts_with("liftgate: ")) << text;
+  return text.substr(10, text.size() - 11);
+}
+
+std::string help(Words arguments) {
+  arguments.emplace_back("--help");
+  const auto line = parse_command_line(arguments);
+  return line || line.error().status != 0 ? "no help" : line.error().text;
+}
+
+TEST(CommandLine, RunTakesItsOptionsAndTheCommand) {
+  const CommandLine line = parse({"run", "--config", "gw.yaml", "--audit=flows.jsonl", "--map-host",
+                                  "10.0.2.2", "--", "curl", "--config", "x", "--help"});
+  EXPECT_EQ(line.command, Command::kRun);
+  EXPECT_EQ(line.config_path, "gw.yaml");
+  EXPECT_EQ(line.audit_path, "flows.jsonl");
+  EXPECT_EQ(line.map_host, base::IpAddress::parse("10.0.2.2"));
+  EXPECT_THAT(line.words, ElementsAre("curl", "--config", "x", "--help"));
+}
+
+TEST(CommandLine, RunNeedsNoDashes) {
+  EXPECT_THAT(parse({"run", "ls", "-l", "--", "a"}).words, ElementsAre("ls", "-l", "--", "a"));
+  const CommandLine line = parse({"run", "--audit", "run", "run", "--audit", "x"});
+  EXPECT_EQ(line.audit_path, "run");
+  EXPECT_THAT(line.words, ElementsAre("run", "--audit", "x"));
+}
+
+TEST(CommandLine, CommandOfRunIsNeverParsed) {
+  EXPECT_THAT(parse({"run", "--", "--", "--version"}).words, ElementsAre("--", "--version"));
+  EXPECT_THAT(parse({"run", "--", "serve", ""}).words, ElementsAre("serve", ""));
+}
+
+TEST(CommandLine, OtherCommands) {
+  EXPECT_EQ(parse({"serve"}).command, Command::kServe);
+  EXPECT_THAT(parse({"serve"}).config_path, IsEmpty());
+  EXPECT_EQ(parse({"serve", "--config", "f"}).config_path, "f");
+  EXPECT_EQ(parse({"config", "default"}).command, Command::kConfigDefault);
+  EXPECT_EQ(parse({"config", "check", "f"}).command, Command::kConfigCheck);
+  EXPECT_EQ(parse({"config", "check", "f"}).config_path, "f");
+  EXPECT_EQ(parse({"config", "check", "--", "-f"}).config_path, "-f");
+  EXPECT_EQ(parse({"doctor"}).command, Command::kDoctor);
+  EXPECT_TRUE(parse({"doctor", "--json"}).json);
+}
+
+TEST(CommandLine, UsageErrorsAreOneExactSentence) {
+  EXPECT_EQ(usage_error({}),
+            "`liftgate` needs a command: run, serve, config or doctor; see `liftgate --help`");
+  EXPECT_EQ(usage_error({"serv"}),
+            "unknown command \"serv\" (did you mean serve?); see `liftgate --help`");
+  EXPECT_EQ(usage_error({"--config", "f", "serve"}),
+            "unknown option \"--config\"; see `liftgate --help`");
+  EXPECT_EQ(usage_error({"config"}),
+            "`liftgate config` needs a command: default or check; see `liftgate config --help`");
+  EXPECT_EQ(usage_error({"config", "chekc", "f"}),
+            "unknown command \"chekc\" (did you mean check?); see `liftgate config --help`");
+  EXPECT_EQ(usage_error({"config", "check"}),
+            "`liftgate config check` needs a FILE; see `liftgate config check --help`");
+  EXPECT_EQ(usage_error({"config", "check", "a", "b"}),
+            "unexpected argument \"b\"; see `liftgate config check --help`");
+  EXPECT_EQ(usage_error({"serve", "now"}),
+            "unexpected argument \"now\"; see `liftgate serve --help`");
+  EXPECT_EQ(usage_error({"serve", "--cofnig=f"}),
+            "unknown option \"--cofnig\" (did you mean --config?); see `liftgate serve --help`");
+  EXPECT_EQ(usage_error({"serve", "--config"}),
+            "--config needs a value; see `liftgate serve --help`");
+  EXPECT_EQ(usage_error({"serve", "--config", "a", "--config", "b"}),
+            "--config is given twice; see `liftgate serve --help`");
+  EXPECT_EQ(usage_error({"doctor", "-j"}), "unknown option \"-j\"; see `liftgate doctor --help`");
+}
+
+TEST(CommandLine, UsageErrorsOfRun) {
+  EXPECT_EQ(
+      usage_error({"run"}),
+      "no command to run: liftgate run [OPTION]... -- CMD [ARG...]; see `liftgate run --help`");
+  EXPECT_EQ(
+      usage_error({"run", "--audit", "f", "--"}),
+      "no command to run: liftgate run [OPTION]... -- CMD [ARG...]; see `liftgate run --help`");
+  EXPECT_EQ(usage_error({"run", "--audit"}), "--audit needs a value; see `liftgate run --help`");
+  EXPECT_EQ(usage_error({"run", "--nope", "ls"}),
+            "unknown option \"--nope\"; see `liftgate run --help`");
+  EXPECT_EQ(usage_error({"run", "--map-host", "here", "ls"}),
+            "--map-host takes an IP address, got \"here\"; see `liftgate run --help`");
+}
+
+TEST(CommandLine, PublishIsReadAndRefused) {
+  for (const char* right : {"8080:80", "8080:80/tcp", "53:5353/udp"}) {
+    EXPECT_EQ(usage_error({"run", "--publish", right, "ls"}),
+              "--publish is not supported by this version yet; see `liftgate run --help`");
+  }
+  for (const char* wrong : {"80", "0:80", "80:0", "80:65536", "80:80/sctp", ":80", "80:", "a:b"}) {
+    EXPECT_THAT(usage_error({"run", "--publish", wrong, "ls"}),
+                HasSubstr("--publish takes HOSTPORT:PORT[/tcp|/udp]"))
+        << wrong;
+  }
+}
+
+TEST(CommandLine, EveryHelpHasExamples) {
+  for (const Words& command :
+       {Words{}, Words{"run"}, Words{"serve"}, Words{"config"}, Words{"config", "default"},
+        Words{"config", "check"}, Words{"doctor"}}) {
+    EXPECT_THAT(help(command), HasSubstr("Examples:\n  liftgate "));
+    EXPECT_THAT(help(command), HasSubstr("Usage: liftgate "));
+  }
+}
+
+TEST(CommandLine, VersionIsAskedForByName) {
+  const auto line = parse_command_line({"--version"});
+  ASSERT_FALSE(line);
+  EXPECT_EQ(line.error().status, 0);
+  EXPECT_THAT(line.error().text, testing::MatchesRegex("liftgate [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+}  // namespace
+}  // namespace gateway
