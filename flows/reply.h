@@ -16,7 +16,8 @@ namespace flows {
 inline constexpr std::size_t kMaxReplyBytes = 1280;
 
 /// Writes the RST that answers `packet` (RFC 9293 3.10.7.1), from its destination to its source.
-/// Returns its length; nothing when `packet` is an RST itself, which is never answered.
+/// Returns its length; nothing when `packet` is an RST itself, which is never answered, or no whole
+/// TCP segment. `out` has room for kMaxReplyBytes, here and below.
 std::optional<std::size_t> build_reset(const Packet& packet, std::span<std::byte> out);
 
 /// Why a packet cannot be delivered, in the terms of both families (RFC 792, 1812 5.2.7.1; RFC
@@ -34,8 +35,8 @@ enum class Unreachable : std::uint8_t {
 /// 576 bytes in all (RFC 1812 4.3.2.3), v6 up to 1280.
 ///
 /// Nothing when the packet must not be answered (RFC 1122 3.2.2, RFC 4443 2.4 e): an ICMP error, a
-/// fragment other than the first, a multicast or broadcast destination, or a source that is no
-/// host.
+/// fragment other than the first of TCP or UDP, a multicast or broadcast destination, or a source
+/// that is no host.
 std::optional<std::size_t> build_unreachable(std::span<const std::byte> original,
                                              const Packet& packet, Unreachable why,
                                              const base::IpAddress& from, std::span<std::byte> out);
