@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "base/endpoint.h"
@@ -15,7 +16,9 @@ struct NewEnds {
   base::Endpoint destination;  // both of the packet's own family
 };
 
-/// Rewrites `bytes`, of which `packet` is the parse, in place; `packet` is stale afterwards.
+/// Rewrites `bytes`, of which `packet` is the parse, in place; `packet` is stale afterwards. Whole
+/// packets only: a fragment has no ports here and aborts. Of protocols other than TCP, UDP, ICMP
+/// and ICMPv6 only the addresses are rewritten.
 ///
 /// IPv4 header checksum and transport checksum are updated incrementally: a wrong one stays wrong.
 /// A partial checksum (`vnet`) stays partial: only its pseudo-header sum changes. A UDP checksum of
