@@ -1,0 +1,146 @@
+#include "gateway/control/control_client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "base/time.h"
+
+namespace gateway {
+namespace {
+
+using Failure = ControlFailure;
+
+base::Unexpected<Failure> failed(const std::string& what, int error) {
+  return base::Unexpected{Failure{false, what + ": " + std::generic_category().message(error)}};
+}
+
+base::Result<base::Fd, Failure> connect_to(const std::string& path,
+                                           std::chrono::milliseconds patience) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return base::Unexpected{
+        Failure{false, "'" + path + "' is not a path that a unix socket can have"}};
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  auto socket = base::Fd::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.is_open()) {
+    return failed("socket AF_UNIX", errno);
+  }
+  // connect(2) waits while the gateway's backlog is full.
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(patience);
+  const timeval limit{.tv_sec = seconds.count(), .tv_usec = 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    const bool nobody_there = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR;
+    return base::Unexpected{
+        Failure{nobody_there, "connect " + path + ": " + std::generic_category().message(errno)}};
+  }
+  return socket;
+}
+
+std::optional<Failure> not_to_be_believed(const base::Fd& socket, const std::string& path) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    return failed("SO_PEERCRED " + path, errno).error;
+  }
+  if (::geteuid() == 0 || peer.uid == ::geteuid() || peer.uid == 0) {
+    return std::nullopt;
+  }
+  return Failure{false, path + " is served by uid " + std::to_string(peer.uid) +
+                            ", which is neither you nor root"};
+}
+
+// Waits for `events` until `end`. Returns the errno of what went wrong, or 0.
+int wait_for(const base::Fd& socket, short events, base::Instant end) {
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - base::Clock::now());
+    if (left.count() <= 0) {
+      return ETIMEDOUT;
+    }
+    pollfd wait{.fd = socket.get(), .events = events, .revents = 0};
+    const int ready = ::poll(&wait, 1, static_cast<int>(left.count()));
+    if (ready > 0) {
+      return 0;
+    }
+    if (ready < 0 && errno != EINTR) {
+      return errno;
+    }
+  }
+}
+
+// recvmsg(2), keeping the descriptor that came along.
+ssize_t receive_some(const base::Fd& socket, std::array<char, 65536>& buffer, base::Fd& attached) {
+  iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t bytes = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  const int error = errno;
+  const cmsghdr* header = bytes >= 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+    int number = -1;
+    std::memcpy(&number, CMSG_DATA(header), sizeof(number));
+    attached = base::Fd::adopt(number);
+  }
+  errno = error;
+  return bytes;
+}
+
+base::Result<ControlReply, Failure> receive_reply(const base::Fd& socket, const std::string& path,
+                                                  base::Instant end) {
+  ControlReply reply;
+  std::array<char, 65536> buffer{};
+  while (!reply.line.ends_with('\n')) {
+    const ssize_t bytes = receive_some(socket, buffer, reply.flow_region);
+    if (bytes > 0) {
+      reply.line.append(buffer.data(), static_cast<std::size_t>(bytes));
+    } else if (bytes == 0) {
+      return base::Unexpected{
+          Failure{false, path + ": the gateway closed the connection before its reply was whole"}};
+    } else if (errno != EAGAIN && errno != EINTR) {
+      return failed("read from " + path, errno);
+    } else if (const int error = wait_for(socket, POLLIN, end); error != 0) {
+      return failed("waiting for the reply of " + path, error);
+    }
+  }
+  reply.line.pop_back();
+  return reply;
+}
+
+}  // namespace
+
+base::Result<ControlReply, Failure> ask_gateway(const std::string& path,
+                                                const ControlRequest& request,
+                                                std::chrono::milliseconds patience) {
+  const auto end = base::Clock::now() + patience;
+  const auto socket = connect_to(path, patience);
+  if (!socket) {
+    return base::Unexpected{socket.error()};
+  }
+  if (const auto failure = not_to_be_believed(*socket, path)) {
+    return base::Unexpected{*failure};
+  }
+  // A request fits the socket's buffer, so this never waits. A peer that turns us away may have
+  // closed already: its reason is there to be read all the same.
+  const std::string line = request_line(request);
+  if (::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) < 0 && errno != EPIPE) {
+    return failed("write to " + path, errno);
+  }
+  return receive_reply(*socket, path, end);
+}
+
+}  // namespace gateway

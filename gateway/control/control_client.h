@@ -1,0 +1,30 @@
+// Control client: one request to a running gateway, for flowctl and for tests. Blocks.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "gateway/control/control_protocol.h"
+
+namespace gateway {
+
+struct ControlReply {
+  std::string line;      // as the gateway wrote it, without its end; may say that it refuses
+  base::Fd flow_region;  // open when the request was kFlows and was granted
+};
+
+struct ControlFailure {
+  bool no_daemon = false;  // nobody answers at the path
+  std::string message;
+};
+
+/// Sends `request` to the gateway at `path` and returns its reply. Fails when none comes within
+/// `patience`, or when the socket belongs to neither our uid nor root: what such a one says is not
+/// to be believed (root believes everybody).
+base::Result<ControlReply, ControlFailure> ask_gateway(
+    const std::string& path, const ControlRequest& request,
+    std::chrono::milliseconds patience = std::chrono::seconds(30));
+
+}  // namespace gateway

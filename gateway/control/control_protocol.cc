@@ -1,0 +1,288 @@
+#include "gateway/control/control_protocol.h"
+
+#include <array>
+
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "base/utf8.h"
+#include "gateway/inspect/flow_json.h"
+#include "gateway/inspect/json_writer.h"
+#include "gateway/inspect/strict_json.h"
+#include "gateway/inspect/version.h"
+
+namespace gateway {
+namespace {
+
+using nlohmann::json;
+using Kind = ControlRequest::Kind;
+
+constexpr std::size_t kMostDepth = 4;
+constexpr std::size_t kShownBytes = 64;
+constexpr std::array kKinds = {Kind::kPing, Kind::kTunnels, Kind::kTenants, Kind::kFlows,
+                               Kind::kKill, Kind::kNat,     Kind::kStats,   Kind::kDrops};
+
+base::Unexpected<std::string> refused(const std::string& why) {
+  return base::Unexpected{"request: " + why};
+}
+
+std::string shown(std::string_view text) {
+  return "'" + base::printable(text, kShownBytes) + "'";
+}
+
+std::string known_kinds() {
+  std::string list;
+  for (const Kind kind : kKinds) {
+    list += (list.empty() ? "" : ", ") + std::string(name(kind));
+  }
+  return list;
+}
+
+base::Result<Kind, std::string> kind_of(const json& request) {
+  const auto found = request.find("request");
+  if (found == request.end() || !found->is_string()) {
+    return refused("'request' must be one of " + known_kinds());
+  }
+  const auto& text = found->get_ref<const std::string&>();
+  for (const Kind kind : kKinds) {
+    if (name(kind) == text) {
+      return kind;
+    }
+  }
+  return refused(shown(text) + " is not one of " + known_kinds());
+}
+
+void write_count(JsonWriter& reply, std::string_view key, const flows::WireCount& count) {
+  reply.open_object(key).number("packets", count.packets).number("bytes", count.bytes);
+  reply.close_object();
+}
+
+void write_tunnels(JsonWriter& reply, const GatewayStatus& status, std::int64_t now_ns) {
+  reply.open_array("tunnels");
+  for (const TunnelStatus& tunnel : status.tunnels) {
+    reply.open_object().number("id", tunnel.id).text("tenant", tunnel.tenant);
+    reply.text("name", tunnel.name).text("onramp", tunnel.onramp).open_array("addresses");
+    for (const base::IpPrefix& prefix : tunnel.addresses) {
+      reply.element(prefix.to_string());
+    }
+    reply.close_array().number("mtu", tunnel.mtu_bytes).flag("offload", tunnel.offload);
+    reply.number("flows", tunnel.flows);
+    reply.number("age_ms", milliseconds_between(tunnel.opened_ns, now_ns));
+    write_count(reply, "up", tunnel.up);
+    write_count(reply, "down", tunnel.down);
+    reply.number("dropped_packets", tunnel.dropped_packets).open_object("labels");
+    for (const auto& [key, value] : tunnel.labels) {
+      reply.label(key, value);
+    }
+    reply.close_object().close_object();
+  }
+  reply.close_array();
+}
+
+void write_tenants(JsonWriter& reply, const GatewayStatus& status) {
+  reply.open_array("tenants");
+  for (const TenantStatus& tenant : status.tenants) {
+    reply.open_object().number("id", tenant.id).text("name", tenant.name);
+    reply.number("tunnels", tenant.tunnels).number("flows", tenant.flows);
+    reply.number("max_flows", tenant.max_flows).number("dials", tenant.dials);
+    reply.number("max_dials", tenant.max_dials).number("flows_total", tenant.flows_total);
+    reply.close_object();
+  }
+  reply.close_array();
+}
+
+void write_name(JsonWriter& reply, std::uint32_t id, std::string_view text) {
+  reply.open_object().number("id", id).text("name", text).close_object();
+}
+
+void write_flow_names(JsonWriter& reply, const GatewayStatus& status) {
+  reply.open_array("tenants");
+  for (const TenantStatus& tenant : status.tenants) {
+    write_name(reply, tenant.id, tenant.name);
+  }
+  reply.close_array().open_array("tunnels");
+  for (const TunnelStatus& tunnel : status.tunnels) {
+    write_name(reply, tunnel.id, tunnel.name);
+  }
+  reply.close_array().open_array("rules");
+  for (const std::string& rule : status.rules) {
+    reply.element(rule);
+  }
+  reply.close_array();
+}
+
+void write_nat(JsonWriter& reply, const NatStatus& nat) {
+  reply.open_object("nat").number("claimed", nat.claimed).number("capacity", nat.capacity);
+  reply.text("first_v4", nat.first_v4).text("first_v6", nat.first_v6);
+  reply.number("first_port", nat.first_port).number("last_port", nat.last_port);
+  reply.number("exhausted", nat.exhausted).close_object();
+}
+
+void write_stats(JsonWriter& reply, const GatewayStats& stats, std::int64_t now_ns) {
+  reply.open_object("stats").text("version", version());
+  reply.number("uptime_ms", milliseconds_between(stats.started_ns, now_ns));
+  reply.number("flows", stats.flows).number("flows_max", stats.flows_max);
+  reply.number("flows_opened", stats.flows_opened).number("flows_ended", stats.flows_ended);
+  reply.number("tunnels", stats.tunnels).number("tunnels_opened", stats.tunnels_opened);
+  reply.number("dials", stats.dials).number("relays", stats.relays);
+  reply.number("pipes_in_use", stats.pipes_in_use);
+  reply.number("relayed_up_bytes", stats.relayed_up_bytes);
+  reply.number("relayed_down_bytes", stats.relayed_down_bytes);
+  reply.number("sandbox_restarts", stats.sandbox_restarts);
+  reply.number("audit_events", stats.audit_events);
+  reply.number("audit_write_errors", stats.audit_write_errors);
+  write_count(reply, "up", stats.up);
+  write_count(reply, "down", stats.down);
+  reply.close_object();
+}
+
+void write_counts(JsonWriter& reply, std::string_view what, const std::vector<NamedCount>& counts) {
+  for (const NamedCount& counted : counts) {
+    reply.open_object().text("what", what).text("name", counted.name);
+    reply.number("count", counted.count).text("meaning", counted.meaning).close_object();
+  }
+}
+
+void write_drops(JsonWriter& reply, const GatewayStatus& status) {
+  reply.open_array("drops");
+  write_counts(reply, "packet", status.drops);
+  write_counts(reply, "tunnel", status.refusals);
+  reply.close_array();
+}
+
+}  // namespace
+
+std::string_view name(ControlRequest::Kind kind) {
+  switch (kind) {
+    case Kind::kPing:
+      return "ping";
+    case Kind::kTunnels:
+      return "tunnels";
+    case Kind::kTenants:
+      return "tenants";
+    case Kind::kFlows:
+      return "flows";
+    case Kind::kKill:
+      return "kill";
+    case Kind::kNat:
+      return "nat";
+    case Kind::kStats:
+      return "stats";
+    case Kind::kDrops:
+      return "drops";
+  }
+  base::check_failed("kind is a ControlRequest::Kind", __FILE__, __LINE__);
+}
+
+std::string_view name(ControlError error) {
+  switch (error) {
+    case ControlError::kBadRequest:
+      return "bad_request";
+    case ControlError::kNotAllowed:
+      return "not_allowed";
+    case ControlError::kBusy:
+      return "busy";
+    case ControlError::kNotFound:
+      return "not_found";
+    case ControlError::kFailed:
+      return "failed";
+  }
+  base::check_failed("error is a ControlError", __FILE__, __LINE__);
+}
+
+base::Result<ControlRequest, std::string> parse_request(std::span<const std::byte> line) {
+  if (line.size() > kMaxRequestBytes) {
+    return refused("longer than " + std::to_string(kMaxRequestBytes) + " bytes");
+  }
+  const auto value = parse_strict_json(line, kMostDepth);
+  if (!value) {
+    return refused(value.error().message);
+  }
+  if (!value->is_object()) {
+    return refused(std::string("must be a JSON object, and is ") + value->type_name());
+  }
+  const auto kind = kind_of(*value);
+  if (!kind) {
+    return base::Unexpected{kind.error()};
+  }
+  ControlRequest request{.kind = *kind};
+  for (const auto& [key, member] : value->items()) {
+    if (key == "id" && *kind == Kind::kKill) {
+      if (!member.is_number_unsigned()) {
+        return refused("'id' must be the id of a flow, a whole number");
+      }
+      request.flow_id = member.get<std::uint64_t>();
+    } else if (key != "request") {
+      return refused("unknown key " + shown(key));
+    }
+  }
+  if (*kind == Kind::kKill && !value->contains("id")) {
+    return refused("'id' is missing: the flow to kill");
+  }
+  return request;
+}
+
+std::string request_line(const ControlRequest& request) {
+  std::string line;
+  JsonWriter json(line);
+  json.open_object().text("request", name(request.kind));
+  if (request.kind == Kind::kKill) {
+    json.number("id", request.flow_id);
+  }
+  json.close_object();
+  return line + '\n';
+}
+
+std::string error_reply(ControlError error, std::string_view message) {
+  std::string line;
+  JsonWriter(line)
+      .open_object()
+      .flag("ok", false)
+      .text("code", name(error))
+      .text("error", message)
+      .close_object();
+  return line + '\n';
+}
+
+std::string ping_reply() {
+  std::string line;
+  JsonWriter(line).open_object().flag("ok", true).text("version", version()).close_object();
+  return line + '\n';
+}
+
+std::string kill_reply() {
+  return "{\"ok\":true}\n";
+}
+
+std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t now_ns) {
+  std::string line;
+  JsonWriter reply(line);
+  reply.open_object().flag("ok", true);
+  switch (kind) {
+    case Kind::kTunnels:
+      write_tunnels(reply, status, now_ns);
+      break;
+    case Kind::kTenants:
+      write_tenants(reply, status);
+      break;
+    case Kind::kFlows:
+      write_flow_names(reply, status);
+      break;
+    case Kind::kNat:
+      write_nat(reply, status.nat);
+      break;
+    case Kind::kStats:
+      write_stats(reply, status.stats, now_ns);
+      break;
+    case Kind::kDrops:
+      write_drops(reply, status);
+      break;
+    case Kind::kPing:
+    case Kind::kKill:
+      base::check_failed("the reply is made of the status", __FILE__, __LINE__);
+  }
+  reply.close_object();
+  return line + '\n';
+}
+
+}  // namespace gateway

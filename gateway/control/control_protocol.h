@@ -1,0 +1,64 @@
+// Control protocol: what flowctl and the gateway say to one another. Pure: text in, text out.
+//
+// A unix SOCK_STREAM connection carries one request and one reply, each a line of JSON; the gateway
+// closes after the reply. A stream, because a reply may be longer than any datagram, and a line,
+// because then `socat - UNIX-CONNECT:control.sock` will do as a client.
+//
+//     {"request":"tunnels"}            {"ok":true,"tunnels":[{"id":1,"tenant":"acme",...},...]}
+//     {"request":"kill","id":17}       {"ok":false,"code":"not_found","error":"no flow has the id
+//     17"}
+//
+// The reply to `flows` holds no flows but their names, and brings the flow region along, read-only
+// (SCM_RIGHTS on its first byte): a client maps it and reads the flows without asking any further.
+//
+// Requests are from strangers until checked: tests/fuzz/fuzz_control_request.cc.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "gateway/inspect/status.h"
+
+namespace gateway {
+
+inline constexpr std::size_t kMaxRequestBytes = 4096;
+
+struct ControlRequest {
+  enum class Kind : std::uint8_t { kPing, kTunnels, kTenants, kFlows, kKill, kNat, kStats, kDrops };
+  Kind kind{};
+  std::uint64_t flow_id = 0;  // kKill
+
+  friend bool operator==(const ControlRequest&, const ControlRequest&) = default;
+};
+std::string_view name(ControlRequest::Kind kind);  // "tunnels"
+
+/// Reads a request, without its line end. Fails with a message for the peer: "request: ...".
+base::Result<ControlRequest, std::string> parse_request(std::span<const std::byte> line);
+
+/// The line of a request, its end included.
+std::string request_line(const ControlRequest& request);
+
+/// Why a request was not done; `code` in the reply, for programs.
+enum class ControlError : std::uint8_t {
+  kBadRequest,
+  kNotAllowed,  // not from this uid
+  kBusy,        // too many clients at once
+  kNotFound,
+  kFailed,
+};
+std::string_view name(ControlError error);  // "not_found"
+
+/// Replies, each a line with its end.
+std::string error_reply(ControlError error, std::string_view message);
+std::string ping_reply();
+std::string kill_reply();
+/// Of kTunnels, kTenants, kNat, kStats, kDrops and, with the names of what flows refer to, kFlows.
+/// `now_ns` is CLOCK_MONOTONIC.
+std::string status_reply(ControlRequest::Kind kind, const GatewayStatus& status,
+                         std::int64_t now_ns);
+
+}  // namespace gateway

@@ -1,0 +1,195 @@
+#include "gateway/control/control_server.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <optional>
+#include <unordered_set>
+#include <utility>
+
+#include <asio/io_context.hpp>
+
+#include "base/time.h"
+#include "gateway/control/control_protocol.h"
+#include "gateway/control/control_session.h"
+#include "gateway/control/unix_listener.h"
+#include "gateway/log.h"
+
+namespace gateway {
+namespace {
+
+using Kind = ControlRequest::Kind;
+
+constexpr std::chrono::milliseconds kAcceptPause{100};  // chosen: after EMFILE and its like
+
+bool may_control(uid_t uid) {
+  return uid == ::geteuid() || uid == 0;
+}
+
+// The flow region for a client: a descriptor of its own that cannot be mapped writable. It guards
+// against mistakes; a client of our own uid could still write our memory by other ways.
+base::SysResult<base::Fd> read_only(const base::Fd& region) {
+  const std::string path = "/proc/self/fd/" + std::to_string(region.get());
+  auto opened = base::Fd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!opened.is_open()) {
+    return base::Unexpected{base::last_error("open " + path + " for reading")};
+  }
+  return opened;
+}
+
+}  // namespace
+
+class ControlServer::State : public std::enable_shared_from_this<State> {
+ public:
+  State(asio::io_context& loop, const ControlServerOptions& options, UnixListener listener,
+        StatusSource& source)
+      : loop_(loop),
+        patience_{options.request_patience, options.reply_patience},
+        listener_(std::move(listener)),
+        source_(source),
+        waiting_(loop, listener_->fd().get()),
+        pause_(loop) {}
+
+  void start() { wait(); }
+
+  void stop() {
+    stopped_ = true;
+    pause_.cancel();
+    (void)waiting_.release();  // the descriptor is the listener's
+    listener_.reset();         // now, not when the last handler of this state has run
+    for (const auto& session : std::exchange(sessions_, {})) {
+      session->close();
+    }
+  }
+
+ private:
+  void wait() {
+    waiting_.async_wait(asio::posix::stream_descriptor::wait_read,
+                        [self = shared_from_this()](const asio::error_code& failed) {
+                          if (!failed && !self->stopped_) {
+                            self->accept();
+                          }
+                        });
+  }
+
+  void accept() {
+    auto peer = listener_->accept();
+    for (; peer && peer->has_value(); peer = listener_->accept()) {
+      welcome(std::move(**peer));
+    }
+    if (peer) {
+      wait();
+      return;
+    }
+    // The connection still waits, so waiting for readability would spin.
+    log_warn("control connection was not accepted error={}", peer.error().message());
+    pause_.expires_after(kAcceptPause);
+    pause_.async_wait([self = shared_from_this()](const asio::error_code& cancelled) {
+      if (!cancelled && !self->stopped_) {
+        self->accept();
+      }
+    });
+  }
+
+  void welcome(UnixPeer peer) {
+    if (!may_control(peer.uid)) {
+      turn_away(peer, ControlError::kNotAllowed,
+                "uid " + std::to_string(peer.uid) + " may not control this gateway, only uid " +
+                    std::to_string(::geteuid()) + " and root");
+      return;
+    }
+    if (sessions_.size() >= kMostSessions) {
+      turn_away(peer, ControlError::kBusy,
+                "there are " + std::to_string(kMostSessions) + " control clients already");
+      return;
+    }
+    const auto session = std::make_shared<ControlSession>(
+        loop_, std::move(peer.socket), patience_,
+        [this](std::string_view line) { return answer(line); },
+        [this](const ControlSession& ended) {
+          // The caller holds the session for as long as its handler runs.
+          std::erase_if(sessions_, [&](const auto& mine) { return mine.get() == &ended; });
+        });
+    sessions_.insert(session);
+    session->start();
+  }
+
+  // One try; a peer that does not even read a line has lost nothing.
+  static void turn_away(const UnixPeer& peer, ControlError error, const std::string& message) {
+    const std::string line = error_reply(error, message);
+    (void)::send(peer.socket.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+
+  ControlAnswer answer(std::string_view line) {
+    const auto request = parse_request(std::as_bytes(std::span(line)));
+    if (!request) {
+      return {error_reply(ControlError::kBadRequest, request.error()), {}};
+    }
+    switch (request->kind) {
+      case Kind::kPing:
+        return {ping_reply(), {}};
+      case Kind::kKill:
+        return {kill(request->flow_id), {}};
+      case Kind::kFlows:
+        return flows();
+      case Kind::kTunnels:
+      case Kind::kTenants:
+      case Kind::kNat:
+      case Kind::kStats:
+      case Kind::kDrops:
+        break;
+    }
+    return {status_reply(request->kind, source_.status(), now_ns()), {}};
+  }
+
+  std::string kill(std::uint64_t id) {
+    if (!source_.kill_flow(id)) {
+      return error_reply(ControlError::kNotFound, "no flow has the id " + std::to_string(id));
+    }
+    log_info("flow was killed by a control client flow={}", id);
+    return kill_reply();
+  }
+
+  ControlAnswer flows() {
+    auto region = read_only(source_.flow_region());
+    if (!region) {
+      return {error_reply(ControlError::kFailed,
+                          "the flow table cannot be shared read-only: " + region.error().message()),
+              {}};
+    }
+    return {status_reply(Kind::kFlows, source_.status(), now_ns()), std::move(region).value()};
+  }
+
+  static std::int64_t now_ns() { return base::to_nanoseconds(base::Clock::now()); }
+
+  asio::io_context& loop_;
+  ControlSession::Patience patience_;
+  std::optional<UnixListener> listener_;
+  StatusSource& source_;
+  asio::posix::stream_descriptor waiting_;  // the listener's descriptor, borrowed
+  asio::steady_timer pause_;
+  std::unordered_set<std::shared_ptr<ControlSession>> sessions_;
+  bool stopped_ = false;
+};
+
+base::SysResult<std::unique_ptr<ControlServer>> ControlServer::create(
+    asio::io_context& loop, const ControlServerOptions& options, StatusSource& source) {
+  auto listener = UnixListener::create({.path = options.path,
+                                        .type = SOCK_STREAM,
+                                        .mode = 0600,
+                                        .chosen_by = "control.path or $LIFTGATE_SOCKET"});
+  if (!listener) {
+    return base::Unexpected{listener.error()};
+  }
+  auto state = std::make_shared<State>(loop, options, std::move(listener).value(), source);
+  state->start();
+  return std::unique_ptr<ControlServer>(new ControlServer(std::move(state)));
+}
+
+ControlServer::ControlServer(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+ControlServer::~ControlServer() {
+  state_->stop();
+}
+
+}  // namespace gateway

@@ -1,0 +1,187 @@
+#include "gateway/control/control_protocol.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace gateway {
+namespace {
+
+using nlohmann::json;
+using Kind = ControlRequest::Kind;
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::string_view kKinds = "ping, tunnels, tenants, flows, kill, nat, stats, drops";
+
+auto parsed(std::string_view line) {
+  return parse_request(std::as_bytes(std::span(line)));
+}
+
+void expect_refused(std::string_view line, const std::string& message) {
+  const auto request = parsed(line);
+  ASSERT_FALSE(request) << line;
+  EXPECT_EQ(request.error(), message) << line;
+}
+
+TEST(ControlRequest, IsReadBackAsItWasWritten) {
+  for (const Kind kind : {Kind::kPing, Kind::kTunnels, Kind::kTenants, Kind::kFlows, Kind::kNat,
+                          Kind::kStats, Kind::kDrops}) {
+    const ControlRequest request{.kind = kind};
+    const std::string line = request_line(request);
+    ASSERT_TRUE(line.ends_with("}\n"));
+    EXPECT_EQ(parsed(std::string_view(line).substr(0, line.size() - 1)).value(), request);
+  }
+  const ControlRequest kill{.kind = Kind::kKill, .flow_id = UINT64_MAX};
+  EXPECT_EQ(parsed(R"({"request":"kill","id":18446744073709551615})").value(), kill);
+  EXPECT_EQ(request_line(kill), "{\"request\":\"kill\",\"id\":18446744073709551615}\n");
+}
+
+TEST(ControlRequest, ThatWeDoNotKnowIsToldWhatWeDo) {
+  const std::string known(kKinds);
+  expect_refused(R"({"request":"reboot"})", "request: 'reboot' is not one of " + known);
+  expect_refused("{}", "request: 'request' must be one of " + known);
+  expect_refused(R"({"request":7})", "request: 'request' must be one of " + known);
+  expect_refused(R"({"request":"\u001b[2J"})", "request: '?[2J' is not one of " + known);
+}
+
+TEST(ControlRequest, UnknownKeysAreRefused) {
+  expect_refused(R"({"request":"flows","filter":"x"})", "request: unknown key 'filter'");
+  expect_refused(R"({"request":"flows","id":7})", "request: unknown key 'id'");
+}
+
+TEST(ControlRequest, KillNeedsAnId) {
+  expect_refused(R"({"request":"kill"})", "request: 'id' is missing: the flow to kill");
+  for (const std::string bad : {"\"17\"", "-1", "1.5", "null"}) {
+    expect_refused(R"({"request":"kill","id":)" + bad + "}",
+                   "request: 'id' must be the id of a flow, a whole number");
+  }
+}
+
+TEST(ControlRequest, WhatIsNotOneJsonObjectIsRefused) {
+  expect_refused("", "request: not JSON: it ends in the middle");
+  expect_refused("flows", "request: not JSON at byte 2");
+  expect_refused("[]", "request: must be a JSON object, and is array");
+  expect_refused(R"({"request":"ping","request":"flows"})",
+                 "request: 'request' stands there twice");
+  expect_refused(std::string(kMaxRequestBytes + 1, ' '), "request: longer than 4096 bytes");
+}
+
+TEST(ControlReply, ErrorHasACodeAndAMessage) {
+  EXPECT_EQ(error_reply(ControlError::kNotFound, "no flow has the id 17"),
+            "{\"ok\":false,\"code\":\"not_found\",\"error\":\"no flow has the id 17\"}\n");
+}
+
+json reply_of(Kind kind, const GatewayStatus& status) {
+  const std::string line = status_reply(kind, status, 10 * kSecond);
+  EXPECT_EQ(line.find('\n'), line.size() - 1) << "one line";
+  const json reply = json::parse(line);
+  EXPECT_EQ(reply.at("ok"), true);
+  return reply;
+}
+
+TEST(ControlReply, TunnelsHaveEveryFact) {
+  GatewayStatus status;
+  status.tunnels = {{.id = 4,
+                     .tenant = "acme",
+                     .name = "laptop\n17",
+                     .onramp = "seqpacket",
+                     .addresses = {*base::IpPrefix::parse("100.64.0.2/32")},
+                     .mtu_bytes = 1400,
+                     .offload = true,
+                     .labels = {{"user", "alice"}},
+                     .opened_ns = 4 * kSecond,
+                     .flows = 3,
+                     .up = {.packets = 5, .bytes = 50},
+                     .down = {.packets = 6, .bytes = 60},
+                     .dropped_packets = 7}};
+
+  EXPECT_EQ(reply_of(Kind::kTunnels, status).at("tunnels"), json::parse(R"([{
+    "id": 4, "tenant": "acme", "name": "laptop\n17", "onramp": "seqpacket",
+    "addresses": ["100.64.0.2/32"], "mtu": 1400, "offload": true, "labels": {"user": "alice"},
+    "age_ms": 6000, "flows": 3, "up": {"packets": 5, "bytes": 50},
+    "down": {"packets": 6, "bytes": 60}, "dropped_packets": 7}])"));
+}
+
+TEST(ControlReply, TenantsHaveEveryFact) {
+  GatewayStatus status;
+  status.tenants = {{.id = 1,
+                     .name = "acme",
+                     .tunnels = 2,
+                     .flows = 3,
+                     .max_flows = 4,
+                     .dials = 5,
+                     .max_dials = 6,
+                     .flows_total = 7}};
+  EXPECT_EQ(reply_of(Kind::kTenants, status).at("tenants"), json::parse(R"([{
+    "id": 1, "name": "acme", "tunnels": 2, "flows": 3, "max_flows": 4, "dials": 5,
+    "max_dials": 6, "flows_total": 7}])"));
+}
+
+TEST(ControlReply, FlowsBringTheNamesOfTheirNumbers) {
+  GatewayStatus status;
+  status.tenants = {{.id = 1, .name = "acme"}};
+  status.tunnels.resize(1);
+  status.tunnels[0].id = 4;
+  status.tunnels[0].name = "laptop";
+  status.rules = {"web", "rest"};
+  EXPECT_EQ(reply_of(Kind::kFlows, status), json::parse(R"({
+    "ok": true, "tenants": [{"id": 1, "name": "acme"}], "tunnels": [{"id": 4, "name": "laptop"}],
+    "rules": ["web", "rest"]})"));
+}
+
+TEST(ControlReply, NatHasEveryFact) {
+  GatewayStatus status;
+  status.nat = {.claimed = 1,
+                .capacity = 2,
+                .first_v4 = "10.0.0.1",
+                .first_v6 = "fd00::1",
+                .first_port = 1024,
+                .last_port = 65535,
+                .exhausted = 3};
+  EXPECT_EQ(reply_of(Kind::kNat, status).at("nat"), json::parse(R"({
+    "claimed": 1, "capacity": 2, "first_v4": "10.0.0.1", "first_v6": "fd00::1",
+    "first_port": 1024, "last_port": 65535, "exhausted": 3})"));
+}
+
+TEST(ControlReply, StatsHaveEveryCounter) {
+  GatewayStatus status;
+  status.stats = {.started_ns = 3 * kSecond,
+                  .flows_opened = 1,
+                  .flows_ended = 2,
+                  .flows = 3,
+                  .flows_max = 4,
+                  .tunnels = 5,
+                  .tunnels_opened = 6,
+                  .dials = 7,
+                  .relays = 8,
+                  .pipes_in_use = 9,
+                  .relayed_up_bytes = 10,
+                  .relayed_down_bytes = 11,
+                  .sandbox_restarts = 12,
+                  .audit_events = 13,
+                  .audit_write_errors = 14,
+                  .up = {.packets = 15, .bytes = 16},
+                  .down = {.packets = 17, .bytes = 18}};
+  json stats = reply_of(Kind::kStats, status).at("stats");
+  EXPECT_TRUE(stats.at("version").is_string());
+  stats.erase("version");
+  EXPECT_EQ(stats, json::parse(R"({
+    "uptime_ms": 7000, "flows": 3, "flows_max": 4, "flows_opened": 1, "flows_ended": 2,
+    "tunnels": 5, "tunnels_opened": 6, "dials": 7, "relays": 8, "pipes_in_use": 9,
+    "relayed_up_bytes": 10, "relayed_down_bytes": 11, "sandbox_restarts": 12,
+    "audit_events": 13, "audit_write_errors": 14, "up": {"packets": 15, "bytes": 16},
+    "down": {"packets": 17, "bytes": 18}})"));
+}
+
+TEST(ControlReply, DropsAreThoseOfPacketsAndOfTunnels) {
+  GatewayStatus status;
+  status.drops = {{.name = "no_flow", .meaning = "no such flow", .count = 5}};
+  status.refusals = {{.name = "not_json", .meaning = "not JSON", .count = 0}};
+  EXPECT_EQ(reply_of(Kind::kDrops, status).at("drops"), json::parse(R"([
+    {"what": "packet", "name": "no_flow", "count": 5, "meaning": "no such flow"},
+    {"what": "tunnel", "name": "not_json", "count": 0, "meaning": "not JSON"}])"));
+}
+
+}  // namespace
+}  // namespace gateway

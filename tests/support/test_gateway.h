@@ -1,0 +1,98 @@
+// TestGateway: a StatusSource without packets: a real flow table in a real memfd, and a status that
+// the test writes.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
+
+#include "base/check.h"
+#include "base/fd.h"
+#include "base/time.h"
+#include "flows/flow_table.h"
+#include "gateway/inspect/status.h"
+
+namespace test_support {
+
+class TestGateway : public gateway::StatusSource {
+ public:
+  explicit TestGateway(std::uint32_t capacity = 1000)
+      : bytes_(flows::FlowTable::region_bytes(capacity)),
+        region_(base::Fd::adopt(::memfd_create("flows", MFD_CLOEXEC))),
+        memory_(mapped()),
+        table(flows::FlowTable::create({static_cast<std::byte*>(memory_), bytes_}, capacity,
+                                       {.low = 1, .high = 2})) {
+    state.tenants.resize(2);
+    state.tenants[0].id = 1;
+    state.tenants[0].name = "acme";
+    state.tenants[1].id = 2;
+    state.tenants[1].name = "umbrella";
+    state.tunnels.resize(1);
+    state.tunnels[0].id = 4;
+    state.tunnels[0].tenant = "acme";
+    state.tunnels[0].name = "laptop-17";
+    state.tunnels[0].onramp = "seqpacket";
+    state.rules = {"web"};
+  }
+  ~TestGateway() override { ::munmap(memory_, bytes_); }
+  TestGateway(const TestGateway&) = delete;
+  TestGateway& operator=(const TestGateway&) = delete;
+
+  gateway::GatewayStatus status() override { return state; }
+  const base::Fd& flow_region() const override { return region_; }
+  bool kill_flow(std::uint64_t id) override {
+    std::optional<flows::FlowIndex> found;
+    table.for_each([&](flows::FlowIndex index) {
+      if (table[index].id == id) {
+        found = index;
+      }
+    });
+    if (found) {
+      table.erase(*found);
+    }
+    return found.has_value();
+  }
+
+  /// A TCP flow of tenant 1, tunnel 4 and rule 0; `fill` may change all but its key. Its id.
+  template <class Fill>
+  std::uint64_t add_flow(const std::string& source, const std::string& destination, Fill fill) {
+    const flows::FlowKey key{.source = *base::Endpoint::parse(source),
+                             .destination = *base::Endpoint::parse(destination),
+                             .tenant = 1,
+                             .protocol = flows::Protocol::kTcp};
+    return add_flow(key, fill);
+  }
+  template <class Fill>
+  std::uint64_t add_flow(const flows::FlowKey& key, Fill fill) {
+    const auto index = table.insert(key, base::Clock::now(), [&](flows::Flow& flow) {
+      flow.tunnel = 4;
+      flow.rule = 0;
+      fill(flow);
+    });
+    CHECK(index.has_value());
+    return table[*index].id;
+  }
+  std::uint64_t add_flow(const std::string& source, const std::string& destination) {
+    return add_flow(source, destination, [](flows::Flow&) {});
+  }
+
+ private:
+  void* mapped() {
+    CHECK(region_.is_open() && ::ftruncate(region_.get(), static_cast<off_t>(bytes_)) == 0);
+    void* memory = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, region_.get(), 0);
+    CHECK(memory != MAP_FAILED);
+    return memory;
+  }
+
+  std::size_t bytes_;
+  base::Fd region_;
+  void* memory_;
+
+ public:
+  flows::FlowTable table;
+  gateway::GatewayStatus state;
+};
+
+}  // namespace test_support
