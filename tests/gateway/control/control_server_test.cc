@@ -312,6 +312,13 @@ TEST_F(ControlServerTest, SocketFileIsPrivateAndGoesWithTheServer) {
   EXPECT_EQ(read_to_end(open_session), "");
 }
 
+TEST_F(ControlServerTest, SocketFileGoesThoughTheLoopDoesNotRun) {
+  auto server = ControlServer::create(loop_, options(), source_);
+  ASSERT_TRUE(server) << server.error().message();
+  server->reset();
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
 TEST_F(ControlServerTest, SecondServerNamesTheCure) {
   serve();
   const auto second = ControlServer::create(loop_, options(), source_);
