@@ -1,0 +1,100 @@
+// EventLoop: one thread's readiness loop (epoll), its posts and its tick.
+//
+// Theory of operation
+//
+// The packet path and the relay run here, so a wake-up costs one epoll_wait and nothing else: no
+// handler is allocated, no timer queue is kept. Descriptors are watched with whatever epoll flags
+// their owner wants; an edge-triggered owner that stopped before EAGAIN asks for again(), and gets
+// its turn after everybody else had theirs. Time is read once per wake-up. Timers are the owner's:
+// the loop only ticks (flows/expiry_wheel.h).
+//
+// Asio, which the design names for this loop, serves the control thread instead: there one
+// epoll_ctl per wait and one mutex per descriptor do not matter; here each batch would pay them.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/time.h"
+
+namespace gateway {
+
+/// post() and stop() may be called from any thread; everything else belongs to the thread in run().
+class EventLoop {
+ public:
+  class Handler {
+   public:
+    Handler() = default;
+    Handler(const Handler&) = delete;  // epoll knows its address
+    Handler& operator=(const Handler&) = delete;
+
+    /// `events` is a set of EPOLL* bits; 0 when it is the turn asked for with again().
+    /// May unwatch and destroy any handler, itself included.
+    virtual void on_ready(std::uint32_t events) = 0;
+
+    bool wants_turn = false;  // the loop's own
+
+   protected:
+    ~Handler() = default;
+  };
+
+  static base::SysResult<EventLoop> create();
+  EventLoop(EventLoop&&) noexcept;
+  EventLoop& operator=(EventLoop&&) = delete;
+  ~EventLoop();
+
+  /// `handler` must be unwatched before it or `fd` goes away.
+  base::SysResult<void> watch(const base::Fd& fd, std::uint32_t events, Handler& handler);
+  /// Other events or another handler for a watched descriptor. Reports what is ready by now.
+  base::SysResult<void> rewatch(const base::Fd& fd, std::uint32_t events, Handler& handler);
+  /// No event reaches `handler` any more, not even one that this wake-up has fetched already.
+  void unwatch(const base::Fd& fd, Handler& handler);
+
+  /// Another turn for a handler with work left, after the others. Asking twice is asking once.
+  void again(Handler& handler);
+
+  /// Runs `task` on the loop's thread, soon.
+  void post(std::function<void()> task);
+
+  /// Calls `tick` every `period`, late when the loop is busy, until run() returns.
+  void set_tick(base::Duration period, std::function<void(base::Instant)> tick);
+
+  /// Until stop(). Tasks posted before it returns have run.
+  void run();
+  void stop();
+
+  /// When this wake-up began.
+  [[nodiscard]] base::Instant now() const { return now_; }
+
+ private:
+  static constexpr std::size_t kEventsPerWake = 256;
+  struct Posts;
+
+  EventLoop(base::Fd epoll, base::Fd wake);
+  [[nodiscard]] int wait_milliseconds() const;
+  void run_ready(std::size_t count);
+  void run_turns();
+  void run_posts();
+
+  base::Fd epoll_;
+  base::Fd wake_;  // eventfd: posts are waiting
+  std::unique_ptr<Posts> posts_;
+  std::array<epoll_event, kEventsPerWake> ready_{};
+  std::size_t ready_count_ = 0;
+  std::vector<Handler*> turns_;         // who asked for again()
+  std::vector<Handler*> taking_turns_;  // of the round that is running
+  base::Instant now_ = base::Clock::now();
+  base::Instant next_tick_ = base::Instant::max();
+  base::Duration tick_period_{};
+  std::function<void(base::Instant)> tick_;
+  bool stopping_ = false;
+};
+
+}  // namespace gateway
