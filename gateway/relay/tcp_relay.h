@@ -1,0 +1,105 @@
+// TcpRelay: moves bytes between a client's and an upstream's TCP socket, and ends the one as the
+// other ended.
+//
+// Theory of operation
+//
+//     client <--Pump up--> upstream, client <--Pump down--> upstream; both edge-triggered
+//
+//     open --FIN one way--> half closed --FIN the other way--> ended(kClosed)
+//     open, half closed --RST from X--> resetting --X's last bytes delivered--> ended(kResetBy X)
+//
+// A FIN is passed on by shutdown(2) when everything before it has been delivered; the other
+// direction goes on. An RST is passed on as an RST (SO_LINGER 0), but not before what its sender
+// had sent ahead of it is out: on a direct path those segments would have arrived, too. That wait
+// is bounded (kResetPatience), since a receiver may never open its window again.
+//
+// EPOLLHUP alone says nothing: sockets are read to EOF or error before anything is concluded.
+// tests/gateway/tcp_relay_test.cc states these as tests.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/time.h"
+#include "flows/tcp_phase.h"
+#include "gateway/loop/event_loop.h"
+#include "gateway/relay/pump.h"
+
+namespace gateway {
+
+/// Belongs to the loop's thread. Neither moved nor copied: epoll knows its address.
+class TcpRelay {
+ public:
+  enum class Outcome : std::uint8_t {
+    kClosed,         // FIN both ways
+    kResetByClient,  // RST, or the network gave the client up
+    kResetByUpstream,
+    kTimedOut,  // a side did not answer keepalives or retransmissions
+  };
+
+  class Owner {
+   public:
+    /// The relay moves nothing more and may be destroyed here. Its sockets are still open, so that
+    /// TCP_INFO can be read; destroying it closes them the way `outcome` asks for.
+    virtual void relay_ended(TcpRelay& relay, Outcome outcome) = 0;
+    /// A reset waits for bytes on their way out: call settle() every tick from now on.
+    virtual void relay_lingers(TcpRelay& relay) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  /// Both sockets are connected and non-blocking. `upstream_watched`: `loop` watches it already,
+  /// with another handler. All four references outlive the relay.
+  TcpRelay(EventLoop& loop, PipePool& pipes, base::Fd client, base::Fd upstream, Owner& owner);
+  /// Ends both connections with RST, unless the relay has ended as kClosed.
+  ~TcpRelay();
+
+  /// Starts watching. Fails as epoll_ctl(2) does; the relay is then to be destroyed.
+  base::SysResult<void> start();
+
+  /// Tries again to end a reset that was waiting; see Owner::relay_lingers. True when it ended: the
+  /// owner has been told, and the relay may be gone.
+  bool settle(base::Instant now);
+
+  [[nodiscard]] bool is_resetting() const { return resetting_; }
+  [[nodiscard]] const base::Fd& client() const { return ends_[kClient].fd; }
+  [[nodiscard]] std::uint64_t up_bytes() const { return pumps_[kClient].moved_bytes(); }
+  [[nodiscard]] std::uint64_t down_bytes() const { return pumps_[kUpstream].moved_bytes(); }
+
+ private:
+  static constexpr base::Duration kResetPatience = std::chrono::seconds(5);  // chosen
+  static constexpr std::size_t kClient = 0;
+  static constexpr std::size_t kUpstream = 1;
+
+  struct End final : EventLoop::Handler {
+    void on_ready(std::uint32_t events) override { relay->on_end_ready(*this, events); }
+
+    TcpRelay* relay = nullptr;
+    base::Fd fd;
+    bool hung_up = false;
+  };
+
+  static std::size_t other(std::size_t end) { return 1 - end; }
+  void on_end_ready(End& end, std::uint32_t events);
+  // Runs the pump that reads from `end`. False when the relay has ended: touch nothing then.
+  bool pump_from(std::size_t end);
+  bool judge(std::size_t from, Pump::Step step);
+  void begin_reset(std::size_t by, int error);
+  bool end_with(Outcome outcome);
+
+  EventLoop& loop_;
+  PipePool& pipes_;
+  Owner& owner_;
+  std::array<End, 2> ends_;
+  std::array<Pump, 2> pumps_;  // by the end that they read from
+  base::Instant reset_deadline_ = base::Instant::max();
+  std::uint8_t reset_by_ = 0;  // the end, while resetting_
+  bool resetting_ = false;
+  bool timed_out_ = false;
+  bool abort_ = true;
+};
+
+}  // namespace gateway

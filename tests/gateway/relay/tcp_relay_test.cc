@@ -1,0 +1,293 @@
+// A relay between two real TCP connections over loopback: what one far end does, the other sees.
+//
+//     client ==TCP==> [accepted] relay [dialled] ==TCP==> upstream
+
+#include "gateway/relay/tcp_relay.h"
+
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/endpoint.h"
+
+namespace gateway {
+namespace {
+
+using base::Fd;
+using namespace std::chrono_literals;
+
+constexpr auto kPatience = 10s;
+
+struct Pair {
+  Fd near;  // the relay's
+  Fd far;   // the test's
+};
+
+// A TCP connection over loopback; `near` is non-blocking, `far` blocks (with a limit).
+Pair connected_pair() {
+  const Fd listener = Fd::adopt(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  base::SocketAddress address(base::Endpoint{base::IpAddress::v4(0x7f000001), base::Port{0}});
+  EXPECT_EQ(::bind(listener.get(), address.data(), address.size()), 0);
+  EXPECT_EQ(::listen(listener.get(), 1), 0);
+  EXPECT_EQ(::getsockname(listener.get(), address.data(), &address.size()), 0);
+  Pair pair;
+  pair.far = Fd::adopt(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(pair.far.get(), address.data(), address.size()), 0);
+  const timeval limit{.tv_sec = 10, .tv_usec = 0};
+  ::setsockopt(pair.far.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  ::setsockopt(pair.far.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+  pair.near = Fd::adopt(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  EXPECT_TRUE(pair.near.is_open());
+  return pair;
+}
+
+void abort_on_close(const Fd& fd) {
+  const linger abort{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+}
+
+// Everything up to the end of the stream; `error` is errno when it did not end with a FIN.
+struct Received {
+  std::string bytes;
+  int error = 0;
+};
+Received receive_all(const Fd& fd) {
+  Received received;
+  std::string chunk(1 << 16, '\0');
+  for (;;) {
+    const ssize_t got = ::recv(fd.get(), chunk.data(), chunk.size(), 0);
+    if (got <= 0) {
+      received.error = got < 0 ? errno : 0;
+      return received;
+    }
+    received.bytes.append(chunk, 0, static_cast<std::size_t>(got));
+  }
+}
+
+bool send_all(const Fd& fd, const std::string& bytes) {
+  std::size_t sent = 0;
+  while (sent < bytes.size()) {
+    const ssize_t now = ::send(fd.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (now <= 0) {
+      return false;
+    }
+    sent += static_cast<std::size_t>(now);
+  }
+  return true;
+}
+
+std::string pattern(std::size_t bytes) {
+  std::string text(bytes, '\0');
+  std::uint32_t state = 1;
+  std::ranges::generate(text, [&state] {
+    state = state * 1664525U + 1013904223U;
+    return static_cast<char>(state >> 24U);
+  });
+  return text;
+}
+
+class RelayTest : public testing::Test, public TcpRelay::Owner {
+ protected:
+  RelayTest() {
+    Pair up = connected_pair();
+    Pair down = connected_pair();
+    client_ = std::move(up.far);
+    upstream_ = std::move(down.far);
+    relay_.emplace(loop_, pipes_, std::move(up.near), std::move(down.near), *this);
+    EXPECT_TRUE(relay_->start());
+    loop_.set_tick(20ms, [this](base::Instant now) {
+      if (relay_ && relay_->is_resetting()) {
+        relay_->settle(now);
+      }
+    });
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  ~RelayTest() override {
+    loop_.stop();
+    thread_.join();
+  }
+
+  void relay_ended(TcpRelay& relay, TcpRelay::Outcome outcome) override {
+    up_bytes_ = relay.up_bytes();
+    down_bytes_ = relay.down_bytes();
+    relay_.reset();
+    outcome_.store(static_cast<int>(outcome));
+  }
+  void relay_lingers(TcpRelay& /*relay*/) override {}
+
+  // The outcome, once there is one.
+  std::optional<TcpRelay::Outcome> outcome() {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (outcome_.load() < 0 && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    const int value = outcome_.load();
+    return value < 0 ? std::nullopt : std::optional(static_cast<TcpRelay::Outcome>(value));
+  }
+
+  EventLoop loop_ = EventLoop::create().value();
+  PipePool pipes_;
+  std::optional<TcpRelay> relay_;
+  Fd client_;
+  Fd upstream_;
+  std::atomic<int> outcome_ = -1;
+  std::uint64_t up_bytes_ = 0;
+  std::uint64_t down_bytes_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(RelayTest, CarriesBytesBothWaysAndEndsWithBothFins) {
+  const std::string request = pattern(3 << 20);
+  const std::string answer = pattern(5 << 20);
+  std::thread server([&] {
+    EXPECT_EQ(receive_all(upstream_).bytes, request);
+    EXPECT_TRUE(send_all(upstream_, answer));
+    ::shutdown(upstream_.get(), SHUT_WR);
+  });
+  ASSERT_TRUE(send_all(client_, request));
+  ::shutdown(client_.get(), SHUT_WR);
+  const Received received = receive_all(client_);
+  server.join();
+
+  EXPECT_EQ(received.bytes, answer);
+  EXPECT_EQ(received.error, 0);
+  EXPECT_EQ(outcome(), TcpRelay::Outcome::kClosed);
+  EXPECT_EQ(up_bytes_, request.size());
+  EXPECT_EQ(down_bytes_, answer.size());
+  EXPECT_EQ(pipes_.in_use(), 0u);
+}
+
+// Pitfall 2b #18: one end of stream must not close the other direction.
+TEST_F(RelayTest, ClientThatHalfClosesStillGetsItsAnswer) {
+  ASSERT_TRUE(send_all(client_, "question"));
+  ::shutdown(client_.get(), SHUT_WR);
+  EXPECT_EQ(receive_all(upstream_).bytes, "question");
+
+  ASSERT_TRUE(send_all(upstream_, "answer"));
+  upstream_.reset();
+  EXPECT_EQ(receive_all(client_).bytes, "answer");
+  EXPECT_EQ(outcome(), TcpRelay::Outcome::kClosed);
+}
+
+TEST_F(RelayTest, ServerThatHalfClosesStillHearsTheClient) {
+  ::shutdown(upstream_.get(), SHUT_WR);
+  EXPECT_EQ(receive_all(client_).error, 0);
+  ASSERT_TRUE(send_all(client_, "late"));
+  client_.reset();
+  EXPECT_EQ(receive_all(upstream_).bytes, "late");
+  EXPECT_EQ(outcome(), TcpRelay::Outcome::kClosed);
+}
+
+// Pitfall 2b #16: an RST must not arrive as a FIN.
+TEST_F(RelayTest, ResetByTheClientReachesTheUpstreamAsReset) {
+  ASSERT_TRUE(send_all(client_, "x"));
+  std::string byte(1, '\0');
+  ASSERT_EQ(::recv(upstream_.get(), byte.data(), 1, 0), 1);
+  abort_on_close(client_);
+  client_.reset();
+  EXPECT_EQ(receive_all(upstream_).error, ECONNRESET);
+  EXPECT_EQ(outcome(), TcpRelay::Outcome::kResetByClient);
+}
+
+// A server that answers and closes with the request unread sends its answer, then an RST. On a
+// direct path the answer arrives.
+TEST_F(RelayTest, WhatWasSentBeforeAResetIsDeliveredBeforeIt) {
+  const std::string answer = pattern(300'000);
+  ASSERT_TRUE(send_all(upstream_, answer));
+  abort_on_close(upstream_);
+  pollfd writable{.fd = upstream_.get(), .events = POLLOUT, .revents = 0};
+  ASSERT_EQ(::poll(&writable, 1, 10'000), 1);
+  int unsent = 1;
+  while (unsent > 0) {  // an RST discards what its own side has not sent yet
+    ASSERT_EQ(::ioctl(upstream_.get(), SIOCOUTQ, &unsent), 0);
+  }
+  upstream_.reset();
+
+  const Received received = receive_all(client_);
+  EXPECT_EQ(received.bytes.size(), answer.size());
+  EXPECT_EQ(received.error, ECONNRESET);
+  EXPECT_EQ(outcome(), TcpRelay::Outcome::kResetByUpstream);
+}
+
+// Pitfall 2b #17: data, FIN and HUP in one event are data and a FIN, never an abort.
+TEST_F(RelayTest, LastBytesAndCloseInOneGoAreNoReset) {
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(send_all(client_, "ping"));
+  }
+  ::shutdown(client_.get(), SHUT_WR);
+  EXPECT_EQ(receive_all(upstream_).bytes.size(), 200u);
+  ASSERT_TRUE(send_all(upstream_, "bye"));
+  upstream_.reset();
+  const Received received = receive_all(client_);
+  EXPECT_EQ(received.bytes, "bye");
+  EXPECT_EQ(received.error, 0);
+  EXPECT_EQ(outcome(), TcpRelay::Outcome::kClosed);
+}
+
+// splice(2) stops at the urgent mark for ever; urgent data counts as ordinary (RFC 6093).
+TEST_F(RelayTest, UrgentDataIsOrdinaryDataAndStallsNothing) {
+  const std::string before = pattern(100'000);
+  const std::string after = pattern(200'000);
+  std::thread sender([&] {
+    EXPECT_TRUE(send_all(client_, before));
+    EXPECT_EQ(::send(client_.get(), "!", 1, MSG_OOB), 1);
+    EXPECT_TRUE(send_all(client_, after));
+    ::shutdown(client_.get(), SHUT_WR);
+  });
+  const Received received = receive_all(upstream_);
+  sender.join();
+  EXPECT_EQ(received.bytes, before + "!" + after);
+}
+
+TEST_F(RelayTest, SlowReaderStopsTheSenderAndLosesNothing) {
+  const std::string bytes = pattern(20 << 20);
+  std::thread sender([&] {
+    EXPECT_TRUE(send_all(client_, bytes));
+    client_.reset();
+  });
+  std::string first(1, '\0');
+  ASSERT_EQ(::recv(upstream_.get(), first.data(), 1, 0), 1);
+  const std::string rest = receive_all(upstream_).bytes;
+  sender.join();
+  EXPECT_EQ(first + rest, bytes);
+}
+
+// EMFILE is a handled state: without a pipe, bytes go through all the same.
+TEST(PipePool, RelayWorksWithoutASinglePipe) {
+  EventLoop loop = EventLoop::create().value();
+  PipePool pipes;
+  Pair up = connected_pair();
+  Pair down = connected_pair();
+  Pump pump;
+  ASSERT_TRUE(send_all(up.far, "through"));
+  std::vector<Fd> hoard;
+  for (int fd = ::dup(up.far.get()); fd >= 0; fd = ::dup(up.far.get())) {
+    hoard.push_back(Fd::adopt(fd));
+  }
+  ASSERT_EQ(errno, EMFILE);
+  EXPECT_FALSE(pipes.take().has_value());
+  pollfd readable{.fd = up.near.get(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&readable, 1, 10'000), 1);
+
+  EXPECT_EQ(pump.run(up.near, down.near, pipes, false), Pump::Step::kIdle);
+  std::string got(7, '\0');
+  EXPECT_EQ(::recv(down.far.get(), got.data(), got.size(), MSG_WAITALL), 7);
+  EXPECT_EQ(got, "through");
+}
+
+}  // namespace
+}  // namespace gateway
