@@ -1,0 +1,89 @@
+// SeqpacketDoor: accepts connections, reads the context of each, and hands on those that may
+// open a tunnel. Runs on the control thread, so that no hostile or silent client costs a packet.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "base/error.h"
+#include "gateway/config/settings.h"
+#include "gateway/control/unix_listener.h"
+#include "gateway/onramp/tunnel_context.h"
+
+namespace gateway {
+
+class SeqpacketDoor {
+ public:
+  class Owner {
+   public:
+    /// The id that the tunnel of an admitted context gets; nothing when there are too many.
+    virtual std::optional<std::uint32_t> next_tunnel_id() = 0;
+    /// `socket`, whose context was answered where that was asked for, becomes a tunnel.
+    virtual void tunnel_admitted(base::Fd socket, std::uint32_t id,
+                                 const TunnelContext& context) = 0;
+    virtual void tunnel_refused(ContextError error) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  /// Binds the socket. `settings`, `tenants` and the references outlive the door.
+  static base::SysResult<std::unique_ptr<SeqpacketDoor>> open(
+      asio::io_context& context, const SeqpacketOnramp& settings,
+      const std::vector<TenantSettings>& tenants, Owner& owner);
+  ~SeqpacketDoor();
+
+ private:
+  static constexpr std::size_t kMaxWaiting = 1024;  // chosen: clients that have not spoken yet
+
+  struct Client {
+    Client(asio::io_context& context, UnixPeer connected)
+        : peer(std::move(connected)), descriptor(context, peer.socket.get()), timer(context) {}
+    ~Client() { stop(); }
+    // Waits for nothing any more; `peer` keeps the socket.
+    void stop() {
+      is_waiting = false;
+      timer.cancel();
+      if (descriptor.is_open()) {
+        (void)descriptor.release();
+      }
+    }
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    UnixPeer peer;
+    asio::posix::stream_descriptor descriptor;
+    asio::steady_timer timer;
+    bool is_waiting = true;  // the time-out and the context may both be ready: the first one counts
+  };
+  using ClientPtr = std::shared_ptr<Client>;
+
+  SeqpacketDoor(asio::io_context& context, UnixListener listener, const SeqpacketOnramp& settings,
+                const std::vector<TenantSettings>& tenants, Owner& owner);
+  void wait_for_clients();
+  void accept_clients();
+  void greet(UnixPeer peer);
+  void read_context(const ClientPtr& client);
+  void admit_or_refuse(const ClientPtr& client, std::span<const std::byte> datagram);
+  void refuse(const ClientPtr& client, const ContextRefusal& refusal);
+
+  asio::io_context& context_;
+  UnixListener listener_;
+  const SeqpacketOnramp& settings_;
+  const std::vector<TenantSettings>& tenants_;
+  Owner& owner_;
+  asio::posix::stream_descriptor listening_;
+  asio::steady_timer backoff_;
+  std::unordered_set<ClientPtr> waiting_;
+};
+
+}  // namespace gateway

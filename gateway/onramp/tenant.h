@@ -1,0 +1,24 @@
+// Tenant: what one shard knows of a tenant while it runs.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "gateway/config/settings.h"
+#include "gateway/offramp/tunnel_routes.h"
+
+namespace gateway {
+
+/// Belongs to the shard's thread.
+struct Tenant {
+  explicit Tenant(TenantSettings of) : settings(std::move(of)) {}
+
+  TenantSettings settings;
+  TunnelRoutes routes;  // which open tunnel claims an address
+  std::uint32_t tunnels = 0;
+  std::uint32_t flows = 0;
+  std::uint32_t dials = 0;  // connects under way
+  std::uint64_t flows_total = 0;
+};
+
+}  // namespace gateway

@@ -1,0 +1,82 @@
+// Tunnel: one on-ramp peer: what it may send, and the way back to it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ip_prefix.h"
+#include "flows/drop.h"
+#include "flows/flow.h"
+#include "flows/packet.h"
+#include "gateway/onramp/raw_packet.h"
+#include "gateway/onramp/tenant.h"
+
+namespace gateway {
+
+struct TunnelInfo {
+  std::uint32_t id = 0;
+  std::string name;
+  std::string onramp;                     // "seqpacket", "tun"
+  std::vector<base::IpPrefix> addresses;  // empty: the tenant's sources
+  std::uint32_t mtu_bytes = 1500;
+  bool offload = false;
+  std::map<std::string, std::string> labels;
+  std::int64_t opened_ns = 0;
+};
+
+/// Belongs to the shard's thread.
+class Tunnel {
+ public:
+  class Sink {
+   public:
+    /// A batch that `from` has received. The packets may be rewritten in place and are gone after
+    /// the call.
+    virtual void packets_from(Tunnel& from, std::span<RawPacket> packets) = 0;
+    /// The peer has gone; the tunnel may be destroyed here.
+    virtual void tunnel_closed(Tunnel& tunnel) = 0;
+    virtual void dropped(Tunnel& tunnel, flows::Drop reason) = 0;
+
+   protected:
+    ~Sink() = default;
+  };
+
+  Tunnel(TunnelInfo info, Tenant& tenant) : info_(std::move(info)), tenant_(tenant) {}
+  virtual ~Tunnel() = default;
+  Tunnel(const Tunnel&) = delete;
+  Tunnel& operator=(const Tunnel&) = delete;
+
+  /// Sends one packet, whose parse is `parsed`, to the peer: cut to its MTU and its checksum
+  /// completed where it takes no offload. Never blocks. Returns what the wire will carry of it;
+  /// what it will not (a full queue, a failed write) has been counted as dropped.
+  virtual flows::WireCount send(const RawPacket& packet, const flows::Packet& parsed) = 0;
+
+  /// Whether the peer may send from `address` (RFC 2827): one of its own, else of its tenant's.
+  [[nodiscard]] bool may_send_from(const base::IpAddress& address) const {
+    const auto& allowed = info_.addresses.empty() ? tenant_.settings.sources : info_.addresses;
+    for (const base::IpPrefix& prefix : allowed) {
+      if (prefix.contains(address)) {
+        return true;
+      }
+    }
+    return allowed.empty();
+  }
+
+  [[nodiscard]] const TunnelInfo& info() const { return info_; }
+  [[nodiscard]] std::uint32_t id() const { return info_.id; }
+  [[nodiscard]] Tenant& tenant() { return tenant_; }
+
+  // Counted by the packet path.
+  flows::WireCount up;
+  flows::WireCount down;
+  std::uint64_t dropped_packets = 0;
+  std::uint32_t flows = 0;
+
+ private:
+  TunnelInfo info_;
+  Tenant& tenant_;
+};
+
+}  // namespace gateway
