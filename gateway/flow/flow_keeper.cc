@@ -1,0 +1,224 @@
+#include "gateway/flow/flow_keeper.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "gateway/flow/sandbox_plan.h"
+
+namespace gateway {
+
+using base::Instant;
+using base::Unexpected;
+using flows::Drop;
+using flows::EndReason;
+using flows::Flow;
+using flows::FlowIndex;
+using flows::FlowState;
+using flows::Protocol;
+
+namespace {
+
+EndReason reason_of_close(flows::Side sender, flows::TcpFlags flags) {
+  if (!flags.rst()) {
+    return EndReason::kClosed;
+  }
+  return sender == flows::Side::kInitiator ? EndReason::kResetByClient
+                                           : EndReason::kResetByUpstream;
+}
+
+bool needs_binding(const flows::FlowKey& key, flows::Action action) {
+  return action == flows::Action::kUpgrade && key.protocol == Protocol::kTcp;
+}
+
+}  // namespace
+
+FlowKeeper::FlowKeeper(FlowRegion& region, const Settings& settings, flows::HashSeed seed,
+                       AuditLog& audit, Instant now)
+    : timeouts_(settings.flows.timeouts),
+      table_(flows::FlowTable::create(region.bytes(), settings.flows.max, seed)),
+      wheel_(table_, now),
+      bindings_(binding_range(settings.nat.bindings)),
+      audit_(audit) {}
+
+Tunnel* FlowKeeper::tunnel(std::uint32_t id) const {
+  const auto found = tunnels_.find(id);
+  return found == tunnels_.end() ? nullptr : found->second;
+}
+
+base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const Opening& opening,
+                                               Instant now) {
+  Tenant& tenant = opening.tunnel.tenant();
+  if (tenant.flows >= tenant.settings.max_flows) {
+    return Unexpected{Drop::kTenantFlowLimit};
+  }
+  if (!audit_.accepts_starts()) {
+    return Unexpected{Drop::kAuditBacklog};
+  }
+  auto index = table_.insert(key, now, [&](Flow& flow) {
+    flow.tunnel = opening.tunnel.id();
+    flow.peer_tunnel = opening.peer_tunnel;
+    flow.upstream = opening.upstream;
+    flow.rule = opening.rule;
+    flow.action = opening.action;
+    flow.state = opening.state;
+  });
+  if (!index) {
+    return index;
+  }
+  if (needs_binding(key, opening.action)) {
+    const auto binding = bindings_.claim(*index);
+    if (!binding) {
+      table_.erase(*index);
+      return Unexpected{binding.error()};
+    }
+    table_[*index].binding = number(*binding);
+  }
+  ++tenant.flows;
+  ++tenant.flows_total;
+  ++opening.tunnel.flows;
+  ++opened_;
+  wheel_.arm(*index, now + timeout(table_[*index]));
+  log(*index, AuditEvent::Kind::kFlowStart);
+  return index;
+}
+
+void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCount& wire,
+                       const flows::Packet& packet, Instant now) {
+  Flow& flow = table_[index];
+  flow.last_seen_ns = base::to_nanoseconds(now);
+  flows::WireCount& count = sender == flows::Side::kInitiator ? flow.up : flow.down;
+  count.packets += wire.packets;
+  count.bytes += wire.bytes;
+  if (packet.protocol == Protocol::kTcp) {
+    follow_phase(index, sender, packet.tcp_flags, now);
+  }
+}
+
+void FlowKeeper::follow_phase(FlowIndex index, flows::Side sender, flows::TcpFlags flags,
+                              Instant now) {
+  Flow& flow = table_[index];
+  const flows::TcpPhase before =
+      std::exchange(flow.tcp_phase, flows::next(flow.tcp_phase, sender, flags));
+  if (flow.tcp_phase == before) {
+    return;
+  }
+  if (flow.action == flows::Action::kForward && flow.tcp_phase == flows::TcpPhase::kClosed) {
+    retire(index, reason_of_close(sender, flags), now);  // nobody but its segments tells
+  } else if (flow.state == FlowState::kEstablished && flow.tcp_phase > flows::TcpPhase::kOpen) {
+    flow.state = FlowState::kClosing;
+  }
+}
+
+void FlowKeeper::count_down(FlowIndex index, const flows::WireCount& wire) {
+  Flow& flow = table_[index];
+  flow.down.packets += wire.packets;
+  flow.down.bytes += wire.bytes;
+}
+
+void FlowKeeper::set_state(FlowIndex index, FlowState state, Instant now) {
+  Flow& flow = table_[index];
+  flow.state = state;
+  flow.last_seen_ns = base::to_nanoseconds(now);
+  wheel_.arm(index, now + timeout(flow));
+}
+
+void FlowKeeper::retire(FlowIndex index, EndReason reason, Instant now) {
+  Flow& flow = table_[index];
+  if (flow.end_reason == EndReason::kNone) {
+    flow.end_reason = reason;
+  }
+  set_state(index, FlowState::kTimeWait, now);
+  if (flow.attachment != flows::kNone32) {
+    servant_->detach(index);
+  }
+}
+
+void FlowKeeper::end(FlowIndex index, EndReason reason) {
+  Flow& flow = table_[index];
+  if (flow.end_reason == EndReason::kNone) {
+    flow.end_reason = reason;
+  }
+  if (flow.attachment != flows::kNone32) {
+    servant_->detach(index);
+  }
+  log(index, AuditEvent::Kind::kFlowEnd);
+  if (flow.binding != flows::kNone32) {
+    bindings_.release(nat::BindingIndex{flow.binding});
+  }
+  if (Tunnel* owner = tunnel(flow.tunnel)) {
+    --owner->flows;
+    --owner->tenant().flows;
+  }
+  ++ended_;
+  wheel_.disarm(index);
+  table_.erase(index);
+}
+
+bool FlowKeeper::expire(Instant now) {
+  return wheel_.advance(now, kExpireBudget, [&](FlowIndex index) { expire_one(index, now); });
+}
+
+void FlowKeeper::expire_one(FlowIndex index, Instant now) {
+  const Flow& flow = table_[index];
+  const Instant deadline = base::from_nanoseconds(flow.last_seen_ns) + timeout(flow);
+  if (deadline > now) {
+    wheel_.arm(index, deadline);
+  } else if (flow.state >= FlowState::kEstablished && flow.attachment != flows::kNone32) {
+    retire(index, EndReason::kTimedOut, now);  // its RSTs are still to go out
+  } else {
+    end(index, EndReason::kTimedOut);
+  }
+}
+
+base::Duration FlowKeeper::timeout(const Flow& flow) const {
+  if (flow.action == flows::Action::kReject || flow.action == flows::Action::kDrop) {
+    return timeouts_.udp;  // a client that keeps trying stays one flow, and one audit record
+  }
+  if (flow.key.protocol == Protocol::kIcmp || flow.key.protocol == Protocol::kIcmpv6) {
+    return timeouts_.icmp;
+  }
+  if (flow.key.protocol == Protocol::kUdp) {
+    if (flow.key.destination.port == base::Port{53}) {
+      return timeouts_.dns;
+    }
+    return flow.down.packets > 0 ? timeouts_.udp_stream : timeouts_.udp;
+  }
+  if (flow.key.protocol != Protocol::kTcp) {
+    return timeouts_.udp;
+  }
+  switch (flow.state) {
+    case FlowState::kDialing:
+    case FlowState::kSynReceived:
+      return timeouts_.tcp_handshake;
+    case FlowState::kEstablished:
+    case FlowState::kClosing:  // half closed may be for long; the relay knows when it is over
+      break;
+    case FlowState::kTimeWait:
+      return timeouts_.tcp_time_wait;
+  }
+  if (flow.attachment != flows::kNone32) {
+    return timeouts_.tcp_established;
+  }
+  switch (flow.tcp_phase) {  // forwarded or refused: only its segments tell
+    case flows::TcpPhase::kOpening:
+      return timeouts_.tcp_handshake;
+    case flows::TcpPhase::kOpen:
+    case flows::TcpPhase::kClosingByInitiator:
+    case flows::TcpPhase::kClosingByResponder:
+      return timeouts_.tcp_established;
+    case flows::TcpPhase::kClosed:
+      return timeouts_.tcp_time_wait;
+  }
+  return timeouts_.tcp_handshake;
+}
+
+void FlowKeeper::log(FlowIndex index, AuditEvent::Kind kind) {
+  const Flow& flow = table_[index];
+  audit_.append({.kind = kind,
+                 .has_tcp = kind == AuditEvent::Kind::kFlowEnd && flow.client_rtt_us != 0,
+                 .time = std::chrono::system_clock::now(),
+                 .flow = flow,
+                 .tcp = {flow.client_rtt_us, flow.client_retransmits}});
+}
+
+}  // namespace gateway

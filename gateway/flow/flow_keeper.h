@@ -1,0 +1,119 @@
+// FlowKeeper: opens, ages and ends the flows of one shard. The only writer of the audit log.
+//
+// Theory of operation
+//
+//     open() --packets: touch()--> ... --retire()--> time-wait --expiry--> end()
+//                                   \------------------- end() ----------------/
+//
+// open() checks every limit, so that a flow that exists can also end properly: it holds its record,
+// its place under the tenant's limit, and a place in the audit log for its end. retire() is for a
+// flow that is over while its peer may still send (a lost last ACK, the RST on its way): it stays
+// for tcp_time_wait, answers, and counts. end() writes the one audit line and gives everything
+// back. Whatever serves the flow (a dial, a relay) is detached first, through the Servant.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "flows/drop.h"
+#include "flows/expiry_wheel.h"
+#include "flows/flow_table.h"
+#include "gateway/config/settings.h"
+#include "gateway/flow/flow_region.h"
+#include "gateway/onramp/tunnel.h"
+#include "gateway/telemetry/audit_log.h"
+#include "nat/binding_table.h"
+
+namespace gateway {
+
+/// Belongs to the shard's thread.
+class FlowKeeper {
+ public:
+  /// Serves flows that have an attachment.
+  class Servant {
+   public:
+    /// `flow` needs no service any more: closes its sockets (with RST where they were open) and
+    /// clears its attachment.
+    virtual void detach(flows::FlowIndex flow) = 0;
+
+   protected:
+    ~Servant() = default;
+  };
+
+  struct Opening {
+    Tunnel& tunnel;
+    flows::Action action{};
+    std::uint16_t rule = flows::kDefaultRule;
+    std::uint32_t peer_tunnel = flows::kNone32;
+    base::Endpoint upstream;
+    flows::FlowState state{};
+  };
+
+  FlowKeeper(FlowRegion& region, const Settings& settings, flows::HashSeed seed, AuditLog& audit,
+             base::Instant now);
+
+  void set_servant(Servant& servant) { servant_ = &servant; }
+
+  /// A new flow, with its binding when it is an upgraded TCP flow. Fails with the limit that it
+  /// met; nothing has changed then.
+  base::Result<flows::FlowIndex, flows::Drop> open(const flows::FlowKey& key,
+                                                   const Opening& opening, base::Instant now);
+
+  /// A packet of the flow: counted, its TCP phase followed.
+  void touch(flows::FlowIndex index, flows::Side sender, const flows::WireCount& wire,
+             const flows::Packet& packet, base::Instant now);
+  /// Packets of our own making, to the initiator.
+  void count_down(flows::FlowIndex index, const flows::WireCount& wire);
+
+  void set_state(flows::FlowIndex index, flows::FlowState state, base::Instant now);
+
+  /// The flow is over, for `reason`, which stays: a later retire() or end() does not change it.
+  void retire(flows::FlowIndex index, flows::EndReason reason, base::Instant now);
+  void end(flows::FlowIndex index, flows::EndReason reason);
+
+  /// Ends what has been idle for too long. False when there is more to do.
+  bool expire(base::Instant now);
+
+  [[nodiscard]] std::optional<flows::FlowMatch> find(const flows::FlowKey& key) const {
+    return table_.find(key);
+  }
+  [[nodiscard]] flows::Flow& operator[](flows::FlowIndex index) { return table_[index]; }
+  template <class Visit>
+  void for_each(Visit visit) {
+    table_.for_each(visit);
+  }
+  [[nodiscard]] nat::BindingTable& bindings() { return bindings_; }
+  [[nodiscard]] const nat::BindingTable& bindings() const { return bindings_; }
+  [[nodiscard]] const flows::FlowTable& table() const { return table_; }
+  [[nodiscard]] std::uint64_t opened() const { return opened_; }
+  [[nodiscard]] std::uint64_t ended() const { return ended_; }
+
+  /// A tunnel's flows find it here; forgotten when the tunnel closes.
+  void add_tunnel(Tunnel& tunnel) { tunnels_[tunnel.id()] = &tunnel; }
+  void remove_tunnel(const Tunnel& tunnel) { tunnels_.erase(tunnel.id()); }
+  [[nodiscard]] Tunnel* tunnel(std::uint32_t id) const;
+
+ private:
+  static constexpr std::uint32_t kExpireBudget = 1024;  // chosen: flows per tick and wake-up
+
+  [[nodiscard]] base::Duration timeout(const flows::Flow& flow) const;
+  void follow_phase(flows::FlowIndex index, flows::Side sender, flows::TcpFlags flags,
+                    base::Instant now);
+  void expire_one(flows::FlowIndex index, base::Instant now);
+  void log(flows::FlowIndex index, AuditEvent::Kind kind);
+
+  Timeouts timeouts_;
+  flows::FlowTable table_;
+  flows::ExpiryWheel wheel_;
+  nat::BindingTable bindings_;
+  AuditLog& audit_;
+  Servant* servant_ = nullptr;
+  std::unordered_map<std::uint32_t, Tunnel*> tunnels_;  // by id
+  std::uint64_t opened_ = 0;
+  std::uint64_t ended_ = 0;
+};
+
+}  // namespace gateway

@@ -1,0 +1,300 @@
+#include "gateway/packet_path.h"
+
+#include "flows/segmenter.h"
+#include "gateway/upgrade/mss.h"
+#include "nat/rewrite.h"
+#include "nat/ttl.h"
+
+namespace gateway {
+
+using base::IpAddress;
+using flows::Action;
+using flows::Drop;
+using flows::EndReason;
+using flows::Flow;
+using flows::FlowIndex;
+using flows::FlowState;
+using flows::Packet;
+using flows::Protocol;
+using flows::Side;
+using flows::Unreachable;
+using flows::WireCount;
+
+namespace {
+
+void add(WireCount& total, const WireCount& more) {
+  total.packets += more.packets;
+  total.bytes += more.bytes;
+}
+
+bool is_tcp(const Packet& packet) {
+  return packet.protocol == Protocol::kTcp;
+}
+
+bool is_denied(const Flow& flow) {
+  return flow.action == Action::kReject || flow.action == Action::kDrop;
+}
+
+bool is_over(const Flow& flow) {
+  return !is_denied(flow) &&
+         (flow.state == FlowState::kTimeWait || flow.tcp_phase == flows::TcpPhase::kClosed);
+}
+
+}  // namespace
+
+void PacketPath::packets_from(Tunnel& tunnel, std::span<RawPacket> packets) {
+  for (const RawPacket& raw : packets) {
+    from_tunnel(tunnel, raw);
+  }
+  sandbox_.flush();
+}
+
+void PacketPath::packets_from_sandbox(std::span<RawPacket> packets) {
+  for (const RawPacket& raw : packets) {
+    from_sandbox(raw);
+  }
+}
+
+void PacketPath::from_tunnel(Tunnel& tunnel, const RawPacket& raw) {
+  const auto packet = flows::parse(raw.bytes, raw.vnet);
+  if (!packet) {
+    dropped(tunnel, packet.error());
+    return;
+  }
+  const WireCount wire = flows::wire_count(*packet, raw.vnet);
+  add(tunnel.up, wire);
+  add(up_, wire);
+  if (flows::is_martian_source(packet->source.address)) {
+    dropped(tunnel, Drop::kMartianSource);
+  } else if (!tunnel.may_send_from(packet->source.address)) {
+    dropped(tunnel, Drop::kSourceNotAllowed);
+  } else if (packet->is_fragment) {
+    dropped(tunnel, Drop::kFragment);
+  } else if (const auto match = flows_.find(flows::key_of(tunnel.tenant().settings.id, *packet))) {
+    known(tunnel, raw, *packet, *match);
+  } else {
+    fresh(tunnel, raw, *packet);
+  }
+}
+
+void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
+                       flows::FlowMatch match) {
+  const Flow& flow = flows_[match.index];
+  const std::uint32_t owner = match.sender == Side::kInitiator ? flow.tunnel : flow.peer_tunnel;
+  if (owner != tunnel.id()) {
+    dropped(tunnel, Drop::kFlowOfAnotherTunnel);
+    return;
+  }
+  if (is_tcp(packet) && packet.tcp_flags.opens() && is_over(flow)) {
+    // The client uses the port again. Its old binding rests; the new flow gets another.
+    flows_.end(match.index, EndReason::kClosed);
+    fresh(tunnel, raw, packet);
+    return;
+  }
+  flows_.touch(match.index, match.sender, flows::wire_count(packet, raw.vnet), packet, loop_.now());
+  if (match.sender == Side::kInitiator) {
+    act(match.index, tunnel, raw, packet);
+  } else {
+    forward(match.index, raw, packet, flow.tunnel);
+  }
+}
+
+void PacketPath::act(FlowIndex index, Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+  if (flows_[index].end_reason == EndReason::kKilled && flows_[index].action == Action::kForward) {
+    // Nobody's kernel of ours can reset it: each side is told as it sends.
+    flows_.count_down(index, answer(tunnel, raw, packet, std::nullopt));
+    return;
+  }
+  switch (const Flow& flow = flows_[index]; flow.action) {
+    case Action::kUpgrade:
+      if (upgrade_->admits(index, raw, packet)) {
+        upgrade_->to_outside(index, raw, packet);
+        sandbox_.write(raw, packet);
+      }
+      return;
+    case Action::kForward:
+      forward(index, raw, packet, flow.peer_tunnel);
+      return;
+    case Action::kReject: {
+      dropped(tunnel, Drop::kRejectedByRule);
+      const auto why = is_tcp(packet) ? std::nullopt : std::optional(Unreachable::kAdminProhibited);
+      flows_.count_down(index, answer(tunnel, raw, packet, why));
+      return;
+    }
+    case Action::kDrop:
+      dropped(tunnel, Drop::kDroppedByRule);
+      return;
+  }
+}
+
+void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+  if (is_tcp(packet) && !packet.tcp_flags.opens()) {
+    dropped(tunnel, Drop::kNoFlow);
+    answer(tunnel, raw, packet, std::nullopt);
+    return;
+  }
+  Tenant& tenant = tunnel.tenant();
+  const IpAddress& destination = packet.destination.address;
+  const auto peer = tenant.routes.find(destination);
+  if (!peer && !is_reachable(destination)) {
+    dropped(tunnel, Drop::kMartianDestination);
+    return;
+  }
+  const flows::FlowKey key = flows::key_of(tenant.settings.id, packet);
+  const Decision decision = policy_.decide(key, peer.has_value());
+  FlowKeeper::Opening opening{.tunnel = tunnel,
+                              .action = decision.action,
+                              .rule = decision.rule,
+                              .upstream = upstream_of(packet.destination),
+                              .state = FlowState::kEstablished};
+  if (decision.action == Action::kForward) {
+    if (!peer || *peer == tunnel.id()) {
+      dropped(tunnel, Drop::kNoRoute);
+      answer(tunnel, raw, packet, Unreachable::kHost);
+      return;
+    }
+    opening.peer_tunnel = *peer;
+  }
+  if (decision.action == Action::kUpgrade) {
+    if (!is_tcp(packet)) {
+      dropped(tunnel, Drop::kUnsupportedProtocol);
+      answer(tunnel, raw, packet, Unreachable::kAdminProhibited);
+      return;
+    }
+    if (tenant.dials >= tenant.settings.max_dials) {
+      dropped(tunnel, Drop::kDialLimit);  // the client tries again, and may have more luck
+      return;
+    }
+    opening.state = FlowState::kDialing;
+  }
+  open(tunnel, raw, packet, opening);
+}
+
+void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
+                      const FlowKeeper::Opening& opening) {
+  const auto index =
+      flows_.open(flows::key_of(tunnel.tenant().settings.id, packet), opening, loop_.now());
+  if (!index) {
+    dropped(tunnel, index.error());
+    answer(tunnel, raw, packet,
+           is_tcp(packet) ? std::nullopt : std::optional(Unreachable::kAdminProhibited));
+    return;
+  }
+  flows_.touch(*index, Side::kInitiator, flows::wire_count(packet, raw.vnet), packet, loop_.now());
+  if (opening.action == Action::kUpgrade) {
+    upgrade_->open(*index, raw, packet);
+    return;
+  }
+  act(*index, tunnel, raw, packet);
+  if (opening.action != Action::kForward) {
+    flows_.retire(*index, EndReason::kRejected, loop_.now());
+  }
+}
+
+void PacketPath::forward(FlowIndex index, const RawPacket& raw, const Packet& packet,
+                         std::uint32_t to) {
+  Tunnel* target = flows_.tunnel(to);
+  if (target == nullptr) {
+    dropped(index, Drop::kNoRoute);
+    return;
+  }
+  if (packet.ttl <= 1) {
+    dropped(index, Drop::kTtlExceeded);
+    return;
+  }
+  nat::decrement_ttl(raw.bytes, packet);
+  send_down(*target, raw, packet);
+}
+
+void PacketPath::from_sandbox(const RawPacket& raw) {
+  const auto packet = flows::parse(raw.bytes, raw.vnet.verified());  // our own kernel summed it
+  if (!packet) {
+    dropped(packet.error());
+    return;
+  }
+  const auto binding = flows_.bindings().find(packet->destination);
+  if (!binding) {
+    dropped(Drop::kNoBinding);
+    // A connection that outlived its flow: the kernel inside is told to forget it.
+    std::array<std::byte, RawPacket::kHeadroomBytes + flows::kMaxReplyBytes> buffer;
+    const auto room = std::span(buffer).subspan(RawPacket::kHeadroomBytes);
+    if (is_tcp(*packet)) {
+      if (const auto length = flows::build_reset(*packet, room)) {
+        sandbox_.write_now({{}, room.first(*length)});
+      }
+    }
+    return;
+  }
+  const FlowIndex index = flows_.bindings().flow(*binding);
+  const flows::FlowKey& key = flows_[index].key;
+  Tunnel* tunnel = flows_.tunnel(flows_[index].tunnel);
+  if (tunnel == nullptr || packet->is_v4() != key.source.address.is_v4() || !is_tcp(*packet)) {
+    dropped(Drop::kNoBinding);
+    return;
+  }
+  if (packet->tcp_flags.syn()) {
+    nat::clamp_mss(raw.bytes, *packet, raw.vnet,
+                   mss_for_mtu(tunnel->info().mtu_bytes, packet->is_v4()));
+  }
+  nat::rewrite(raw.bytes, *packet, raw.vnet,
+               {.source = key.destination, .destination = key.source});
+  flows_.touch(index, Side::kResponder, send_down(*tunnel, raw, *packet), *packet, loop_.now());
+}
+
+WireCount PacketPath::send_down(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+  const WireCount carried = tunnel.send(raw, packet);
+  add(tunnel.down, carried);
+  add(down_, carried);
+  return carried;
+}
+
+void PacketPath::refuse(FlowIndex flow, const RawPacket& syn, std::optional<Unreachable> why) {
+  const auto packet = flows::parse(syn.bytes, syn.vnet.verified());
+  Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
+  if (packet && tunnel != nullptr) {
+    flows_.count_down(flow, answer(*tunnel, syn, *packet, why));
+  }
+}
+
+WireCount PacketPath::answer(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
+                             std::optional<Unreachable> why) {
+  std::array<std::byte, RawPacket::kHeadroomBytes + flows::kMaxReplyBytes> buffer;
+  const auto room = std::span(buffer).subspan(RawPacket::kHeadroomBytes);
+  const auto length =
+      why ? flows::build_unreachable(raw.bytes, packet, *why,
+                                     addresses_.of_family(packet.source.address), room)
+          : flows::build_reset(packet, room);
+  if (!length) {
+    return {};
+  }
+  const RawPacket reply{{}, room.first(*length)};
+  const auto parsed = flows::parse(reply.bytes, reply.vnet);
+  return parsed ? send_down(tunnel, reply, *parsed) : WireCount{};
+}
+
+base::Endpoint PacketPath::upstream_of(const base::Endpoint& destination) const {
+  if (addresses_.map_host != destination.address) {
+    return destination;
+  }
+  const IpAddress loopback =
+      destination.address.is_v4() ? IpAddress::v4(0x7f000001) : *IpAddress::parse("::1");
+  return {loopback, destination.port};
+}
+
+bool PacketPath::is_reachable(const IpAddress& destination) const {
+  return addresses_.map_host == destination || !flows::is_martian_destination(destination);
+}
+
+void PacketPath::dropped(FlowIndex flow, Drop reason) {
+  drops_.count(reason);
+  if (Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel)) {
+    ++tunnel->dropped_packets;
+  }
+}
+
+void PacketPath::dropped(Tunnel& tunnel, Drop reason) {
+  drops_.count(reason);
+  ++tunnel.dropped_packets;
+}
+
+}  // namespace gateway

@@ -1,0 +1,97 @@
+// PacketPath: what happens to a packet: from a tunnel, or out of the sandbox.
+//
+// Theory of operation
+//
+//   tunnel -> parse -> may the tunnel send from there? -> flow table --known--> by the flow's
+//   action
+//                                                              |
+//                                                              +--new--> limits, policy -> open
+//   by action:  upgrade -> held SYN or NAT -> sandbox     forward -> TTL -> the other tunnel
+//               reject  -> RST or ICMP                    drop    -> counted
+//   sandbox -> parse -> binding -> flow -> un-NAT -> its tunnel
+//
+// Nothing here allocates, locks, logs or makes a syscall for a packet; the batch's writes are made
+// when it ends. Every packet that goes nowhere is counted under its reason.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "flows/drop.h"
+#include "flows/reply.h"
+#include "gateway/flow/flow_keeper.h"
+#include "gateway/onramp/tunnel.h"
+#include "gateway/policy/policy.h"
+#include "gateway/upgrade/sandbox_link.h"
+#include "gateway/upgrade/tcp_upgrade.h"
+
+namespace gateway {
+
+/// The addresses that the gateway itself has, as the tunnels see it.
+struct GatewayAddresses {
+  base::IpAddress v4 = base::IpAddress::v4(0xc0000008);  // 192.0.0.8, the dummy address (RFC 7600)
+  base::IpAddress v6 = *base::IpAddress::parse("fd6c:6966:7467::1");
+  std::optional<base::IpAddress> map_host;  // the inside address that means the host's loopback
+
+  [[nodiscard]] const base::IpAddress& of_family(const base::IpAddress& like) const {
+    return like.is_v4() ? v4 : v6;
+  }
+};
+
+/// Belongs to the shard's thread.
+class PacketPath final : public TcpUpgrade::Owner {
+ public:
+  PacketPath(EventLoop& loop, FlowKeeper& flows, const Policy& policy, SandboxLink& sandbox,
+             GatewayAddresses addresses)
+      : loop_(loop), flows_(flows), policy_(policy), sandbox_(sandbox), addresses_(addresses) {}
+
+  /// Before the first packet; the upgrade outlives the path's use.
+  void set_upgrade(TcpUpgrade& upgrade) { upgrade_ = &upgrade; }
+
+  void packets_from(Tunnel& tunnel, std::span<RawPacket> packets);
+  void packets_from_sandbox(std::span<RawPacket> packets);
+
+  void refuse(flows::FlowIndex flow, const RawPacket& syn,
+              std::optional<flows::Unreachable> why) override;
+  void dropped(flows::FlowIndex flow, flows::Drop reason) override;
+  void dropped(Tunnel& tunnel, flows::Drop reason);
+  void dropped(flows::Drop reason) { drops_.count(reason); }
+
+  [[nodiscard]] const flows::DropCounters& drops() const { return drops_; }
+  [[nodiscard]] const flows::WireCount& up() const { return up_; }
+  [[nodiscard]] const flows::WireCount& down() const { return down_; }
+
+ private:
+  void from_tunnel(Tunnel& tunnel, const RawPacket& raw);
+  void known(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
+             flows::FlowMatch match);
+  void fresh(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
+  void open(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
+            const FlowKeeper::Opening& opening);
+  void act(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
+           const flows::Packet& packet);
+  void forward(flows::FlowIndex index, const RawPacket& raw, const flows::Packet& packet,
+               std::uint32_t to);
+  void from_sandbox(const RawPacket& raw);
+  flows::WireCount send_down(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
+
+  [[nodiscard]] base::Endpoint upstream_of(const base::Endpoint& destination) const;
+  [[nodiscard]] bool is_reachable(const base::IpAddress& destination) const;
+  // Answers `raw` with an RST where it is TCP and `why` is nothing, else with an ICMP error.
+  flows::WireCount answer(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
+                          std::optional<flows::Unreachable> why);
+
+  EventLoop& loop_;
+  FlowKeeper& flows_;
+  const Policy& policy_;
+  SandboxLink& sandbox_;
+  TcpUpgrade* upgrade_ = nullptr;
+  GatewayAddresses addresses_;
+  flows::DropCounters drops_;
+  flows::WireCount up_;
+  flows::WireCount down_;
+};
+
+}  // namespace gateway

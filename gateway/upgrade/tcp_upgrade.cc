@@ -1,0 +1,292 @@
+#include "gateway/upgrade/tcp_upgrade.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+#include "base/endpoint.h"
+#include "gateway/flow/sandbox_plan.h"
+#include "gateway/upgrade/mss.h"
+#include "nat/rewrite.h"
+
+namespace gateway {
+
+using base::Fd;
+using flows::Drop;
+using flows::EndReason;
+using flows::Flow;
+using flows::FlowIndex;
+using flows::FlowState;
+using flows::Unreachable;
+
+namespace {
+
+void set_option(const Fd& socket, int level, int name, int value) {
+  ::setsockopt(socket.get(), level, name, &value, sizeof(value));
+}
+
+// Both sockets of a relay: what is written is sent, and a peer that vanished is noticed.
+void set_relay_options(const Fd& socket) {
+  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+  // Chosen: after 10 idle minutes, every minute, 6 times; RFC 1122 4.2.3.6 asks for 2 hours by
+  // default because of costs that a tunnel does not have.
+  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, 600);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, 60);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 6);
+}
+
+bool is_our_lack(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+         error == EADDRNOTAVAIL || error == ENOSPC;
+}
+
+// What connect(2)'s error says about the network, in ICMP's terms (the reverse of
+// icmp_err_convert in net/ipv4/icmp.c and icmpv6_err_convert in net/ipv6/icmp.c).
+std::optional<Unreachable> as_unreachable(int error) {
+  switch (error) {
+    case ENETUNREACH:
+    case ENETDOWN:
+    case ENONET:
+      return Unreachable::kNet;
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+      return Unreachable::kHost;
+    case EACCES:
+    case EPERM:
+      return Unreachable::kAdminProhibited;
+    case ENOPROTOOPT:
+      return Unreachable::kProtocol;
+    default:
+      return std::nullopt;
+  }
+}
+
+void reset_on_close(const Fd& socket) {
+  const linger abort{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+}
+
+}  // namespace
+
+TcpUpgrade::TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox,
+                       Handshake handshake, Owner& owner)
+    : loop_(loop), flows_(flows), sandbox_(sandbox), handshake_(handshake), owner_(owner) {}
+
+TcpUpgrade::~TcpUpgrade() = default;
+
+TcpUpgrade::Session& TcpUpgrade::new_session(FlowIndex flow) {
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(sessions_.size()));
+    sessions_.push_back(std::make_unique<Session>());
+    sessions_.back()->upgrade = this;
+    sessions_.back()->index = free_.back();
+  }
+  Session& session = *sessions_[free_.back()];
+  free_.pop_back();
+  session.flow = flow;
+  flows_[flow].attachment = session.index;
+  return session;
+}
+
+TcpUpgrade::Session* TcpUpgrade::session(FlowIndex flow) {
+  const std::uint32_t index = flows_[flow].attachment;
+  return index == flows::kNone32 ? nullptr : sessions_[index].get();
+}
+
+void TcpUpgrade::free_session(Session& session) {
+  if (session.dialling) {
+    end_dial(session);
+  }
+  if (session.relay) {
+    --relays_;
+    relayed_up_bytes_ += session.relay->up_bytes();
+    relayed_down_bytes_ += session.relay->down_bytes();
+    session.relay.reset();
+  }
+  for (Fd* socket : {&session.upstream, &session.client}) {
+    if (socket->is_open()) {
+      reset_on_close(*socket);
+      socket->reset();
+    }
+  }
+  session.syn.reset();
+  flows_[session.flow].attachment = flows::kNone32;
+  session.flow = flows::kNoFlowIndex;
+  free_.push_back(session.index);
+}
+
+void TcpUpgrade::detach(FlowIndex flow) {
+  free_session(*session(flow));
+}
+
+void TcpUpgrade::open(FlowIndex flow, const RawPacket& syn, const flows::Packet& parsed) {
+  Session& session = new_session(flow);
+  hold(session, syn, parsed);
+  if (handshake_ == Handshake::kEager) {
+    admit_syn(session);
+  } else {
+    dial(session);
+  }
+}
+
+void TcpUpgrade::hold(Session& session, const RawPacket& syn, const flows::Packet& parsed) {
+  session.syn = std::make_unique<HeldSyn>();
+  session.syn->vnet = syn.vnet;
+  session.syn->sequence = parsed.sequence;
+  session.syn->bytes.resize(RawPacket::kHeadroomBytes + syn.bytes.size());
+  std::ranges::copy(syn.bytes, session.syn->packet().bytes.begin());
+}
+
+bool TcpUpgrade::admits(FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed) {
+  Session* session = this->session(flow);
+  const bool held = session != nullptr && session->syn != nullptr;
+  if (!held) {
+    return true;
+  }
+  if (parsed.tcp_flags.rst()) {
+    flows_.retire(flow, EndReason::kResetByClient, loop_.now());
+  } else if (parsed.tcp_flags.opens() && parsed.sequence != session->syn->sequence) {
+    hold(*session, packet, parsed);  // the client has started over
+  }
+  owner_.dropped(flow, Drop::kHeldSyn);
+  return false;
+}
+
+void TcpUpgrade::to_outside(FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed) {
+  const nat::Family family = parsed.is_v4() ? nat::Family::kV4 : nat::Family::kV6;
+  const nat::BindingIndex binding{flows_[flow].binding};
+  nat::rewrite(packet.bytes, parsed, packet.vnet,
+               {.source = flows_.bindings().outside(binding, family),
+                .destination = listener_endpoint(family)});
+}
+
+void TcpUpgrade::admit_syn(Session& session) {
+  const RawPacket syn = session.syn->packet();
+  const auto parsed = flows::parse(syn.bytes, syn.vnet.verified());
+  CHECK(parsed.has_value());  // it was parsed when it came in
+  const Tunnel* tunnel = flows_.tunnel(flows_[session.flow].tunnel);
+  nat::clamp_mss(syn.bytes, *parsed, syn.vnet,
+                 mss_for_mtu(tunnel->info().mtu_bytes, parsed->is_v4()));
+  to_outside(session.flow, syn, *parsed);
+  flows_.set_state(session.flow, FlowState::kSynReceived, loop_.now());
+  sandbox_.write_now(syn);
+  session.syn.reset();
+}
+
+void TcpUpgrade::dial(Session& session) {
+  Tenant& tenant = flows_.tunnel(flows_[session.flow].tunnel)->tenant();
+  const base::Endpoint& upstream = flows_[session.flow].upstream;
+  const base::SocketAddress address(upstream);
+  session.upstream = Fd::adopt(
+      ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  if (!session.upstream.is_open()) {
+    dial_failed(session, errno);
+    return;
+  }
+  set_relay_options(session.upstream);
+  if (::connect(session.upstream.get(), address.data(), address.size()) != 0 &&
+      errno != EINPROGRESS) {
+    dial_failed(session, errno);
+    return;
+  }
+  if (const auto watched = loop_.watch(session.upstream, EPOLLOUT, session); !watched) {
+    dial_failed(session, watched.error().code.value());
+    return;
+  }
+  session.dialling = true;
+  ++tenant.dials;
+}
+
+void TcpUpgrade::end_dial(Session& session) {
+  session.dialling = false;
+  loop_.unwatch(session.upstream, session);
+  --flows_.tunnel(flows_[session.flow].tunnel)->tenant().dials;
+}
+
+void TcpUpgrade::dial_answered(Session& session) {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  ::getsockopt(session.upstream.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  end_dial(session);
+  if (error != 0) {
+    dial_failed(session, error);
+  } else if (session.client.is_open()) {
+    start_relay(session);
+  } else {
+    admit_syn(session);
+  }
+}
+
+void TcpUpgrade::dial_failed(Session& session, int error) {
+  const FlowIndex flow = session.flow;
+  const auto unreachable = as_unreachable(error);
+  EndReason reason = unreachable ? EndReason::kUnreachable : EndReason::kRefused;
+  if (is_our_lack(error)) {
+    owner_.dropped(flow, Drop::kNoDescriptor);
+    reason = EndReason::kNoDescriptor;
+  } else if (error == ETIMEDOUT) {
+    reason = EndReason::kTimedOut;
+  }
+  // Silence is answered with silence, and an open (eager) connection with the RST of its close.
+  if (error != ETIMEDOUT && session.syn) {
+    owner_.refuse(flow, session.syn->packet(), unreachable);
+  }
+  flows_.retire(flow, reason, loop_.now());
+}
+
+void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
+  Session* session = this->session(flow);
+  if (session == nullptr || session->relay || flows_[flow].state != FlowState::kSynReceived) {
+    reset_on_close(client);
+    return;
+  }
+  set_relay_options(client);
+  session->client = std::move(client);
+  flows_.set_state(flow, FlowState::kEstablished, loop_.now());
+  if (session->upstream.is_open()) {
+    start_relay(*session);
+  } else {
+    dial(*session);
+  }
+}
+
+void TcpUpgrade::start_relay(Session& session) {
+  session.relay.emplace(loop_, pipes_, std::move(session.client), std::move(session.upstream),
+                        session);
+  ++relays_;
+  if (!session.relay->start()) {
+    owner_.dropped(session.flow, Drop::kNoDescriptor);
+    flows_.retire(session.flow, EndReason::kNoDescriptor, loop_.now());
+  }
+}
+
+void TcpUpgrade::relay_ended(Session& session, TcpRelay::Outcome outcome) {
+  Flow& flow = flows_[session.flow];
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  if (::getsockopt(session.relay->client().get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
+    flow.client_rtt_us = info.tcpi_rtt;
+    flow.client_retransmits = info.tcpi_total_retrans;
+  }
+  constexpr std::array kReasons{EndReason::kClosed, EndReason::kResetByClient,
+                                EndReason::kResetByUpstream, EndReason::kTimedOut};
+  flows_.retire(session.flow, kReasons.at(static_cast<std::size_t>(outcome)), loop_.now());
+}
+
+void TcpUpgrade::tick(base::Instant now) {
+  // Whatever still lingers stays in the list. A session that ended otherwise has no relay, or
+  // another one: settle() of a relay that resets nothing must not be called.
+  std::erase_if(lingering_, [&](std::uint32_t index) {
+    Session& session = *sessions_[index];
+    return !session.relay || !session.relay->is_resetting() || session.relay->settle(now);
+  });
+}
+
+}  // namespace gateway

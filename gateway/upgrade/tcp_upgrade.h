@@ -1,0 +1,123 @@
+// TcpUpgrade: TCP flows become kernel sockets: the held SYN, the dial, the accept, the relay.
+//
+// Theory of operation
+//
+//   SYN --> open(): held; dial upstream --connected--> SYN enters the sandbox --> accepted():
+//                                        |               relay client <-> upstream --> retire
+//                                        +--refused--> RST to the client       --> retire
+//                                        +--unreachable--> ICMP to the client  --> retire
+//                                        +--silence--> silence, until the client gives up
+//
+// The client sees what it would have seen without us, because nothing is answered before the
+// upstream has. Its retransmitted SYNs find the flow dialling and wait with the first. With
+// `handshake: eager` the SYN enters at once and the dial follows the accept; a failed dial is then
+// an RST on an open connection.
+//
+// One Session serves one flow from its SYN to its last byte; Flow::attachment is its index.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/fd.h"
+#include "flows/reply.h"
+#include "gateway/flow/flow_keeper.h"
+#include "gateway/loop/event_loop.h"
+#include "gateway/onramp/raw_packet.h"
+#include "gateway/relay/pipe_pool.h"
+#include "gateway/relay/tcp_relay.h"
+#include "gateway/upgrade/sandbox_link.h"
+
+namespace gateway {
+
+/// Belongs to the shard's thread.
+class TcpUpgrade final : public FlowKeeper::Servant {
+ public:
+  class Owner {
+   public:
+    /// The client of `flow` is to be told that its SYN, `syn`, failed: nothing means an RST.
+    virtual void refuse(flows::FlowIndex flow, const RawPacket& syn,
+                        std::optional<flows::Unreachable> why) = 0;
+    virtual void dropped(flows::FlowIndex flow, flows::Drop reason) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox, Handshake handshake,
+             Owner& owner);
+  ~TcpUpgrade();
+
+  /// The first SYN of a flow that has just been opened, as it came in.
+  void open(flows::FlowIndex flow, const RawPacket& syn, const flows::Packet& parsed);
+  /// A later packet of the client, not rewritten yet. True: it is to enter the sandbox.
+  bool admits(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed);
+  /// Rewrites a packet of the client to its binding. Only while the flow is claimed one.
+  void to_outside(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed);
+
+  void accepted(base::Fd client, flows::FlowIndex flow);
+  void detach(flows::FlowIndex flow) override;
+  /// Ends resets whose last bytes have gone out meanwhile.
+  void tick(base::Instant now);
+
+  [[nodiscard]] std::uint32_t relays() const { return relays_; }
+  [[nodiscard]] std::uint32_t pipes_in_use() const { return pipes_.in_use(); }
+  [[nodiscard]] std::uint64_t relayed_up_bytes() const { return relayed_up_bytes_; }
+  [[nodiscard]] std::uint64_t relayed_down_bytes() const { return relayed_down_bytes_; }
+
+ private:
+  struct HeldSyn {
+    std::vector<std::byte> bytes;  // RawPacket's headroom in front
+    flows::VnetHeader vnet;
+    std::uint32_t sequence = 0;
+    [[nodiscard]] RawPacket packet() {
+      return {vnet, std::span(bytes).subspan(RawPacket::kHeadroomBytes)};
+    }
+  };
+  // Serves one flow. epoll and the relay know its address.
+  struct Session final : EventLoop::Handler, TcpRelay::Owner {
+    void on_ready(std::uint32_t /*events*/) override { upgrade->dial_answered(*this); }
+    void relay_ended(TcpRelay& /*relay*/, TcpRelay::Outcome outcome) override {
+      upgrade->relay_ended(*this, outcome);
+    }
+    void relay_lingers(TcpRelay& /*relay*/) override { upgrade->lingering_.push_back(index); }
+
+    TcpUpgrade* upgrade = nullptr;
+    std::uint32_t index = 0;
+    flows::FlowIndex flow = flows::kNoFlowIndex;  // none: the session is free
+    base::Fd upstream;                            // being dialled, or waiting for the accept
+    base::Fd client;                              // eager: waiting for the dial
+    std::unique_ptr<HeldSyn> syn;
+    std::optional<TcpRelay> relay;
+    bool dialling = false;
+  };
+
+  Session& new_session(flows::FlowIndex flow);
+  Session* session(flows::FlowIndex flow);
+  void free_session(Session& session);
+  void hold(Session& session, const RawPacket& syn, const flows::Packet& parsed);
+  void admit_syn(Session& session);
+  void dial(Session& session);
+  void dial_answered(Session& session);
+  void dial_failed(Session& session, int error);
+  void end_dial(Session& session);
+  void start_relay(Session& session);
+  void relay_ended(Session& session, TcpRelay::Outcome outcome);
+
+  EventLoop& loop_;
+  FlowKeeper& flows_;
+  SandboxLink& sandbox_;
+  Handshake handshake_;
+  Owner& owner_;
+  PipePool pipes_;
+  std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<std::uint32_t> free_;
+  std::vector<std::uint32_t> lingering_;
+  std::uint32_t relays_ = 0;
+  std::uint64_t relayed_up_bytes_ = 0;
+  std::uint64_t relayed_down_bytes_ = 0;
+};
+
+}  // namespace gateway
