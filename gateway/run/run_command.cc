@@ -1,12 +1,235 @@
 #include "gateway/run/run_command.h"
 
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "gateway/control/socket_path.h"
+#include "gateway/gateway.h"
+#include "gateway/log.h"
+#include "netns/sandbox.h"
+#include "netns/spawn.h"
 
 namespace gateway {
+namespace {
 
-int run(const RunOptions& /*options*/) {
-  std::fprintf(stderr, "liftgate run: not built yet\n");
-  return 1;
+using base::Fd;
+using base::IpAddress;
+
+// As env(1) and the shells have it.
+constexpr int kNotExecutable = 126;
+constexpr int kNotFound = 127;
+
+// The command's network. Four addresses that are unlikely to be wanted outside, and a ULA, which
+// makes programs prefer IPv4 for names that have both (RFC 6724): the host may have no IPv6.
+struct Inside {
+  IpAddress v4 = *IpAddress::parse("10.255.255.2");
+  IpAddress v6 = *IpAddress::parse("fd6c:6966:7467:1::2");
+  IpAddress gateway_v4 = *IpAddress::parse("10.255.255.1");
+  IpAddress gateway_v6 = *IpAddress::parse("fd6c:6966:7467:1::1");
+  std::uint32_t mtu_bytes = 65520;
+};
+
+int fail(const base::Error& error, int status = 1) {
+  std::fprintf(stderr, "liftgate run: %s\n", error.message().c_str());
+  return status;
+}
+
+netns::SandboxConfig sandbox_of(const Inside& inside) {
+  netns::SandboxConfig config;
+  config.tun.addresses = {{inside.v4, 30}, {inside.v6, 64}};
+  config.tun.mtu_bytes = inside.mtu_bytes;
+  config.mount_namespace = true;
+  return config;
+}
+
+TunnelInfo tunnel_of(const Inside& inside, bool offload, const std::string& command) {
+  TunnelInfo info;
+  info.name = command;
+  info.addresses = {base::IpPrefix::of(inside.v4, 32), base::IpPrefix::of(inside.v6, 128)};
+  info.mtu_bytes = inside.mtu_bytes;
+  info.offload = offload;
+  return info;
+}
+
+// No daemon is needed, and one that runs keeps its socket: each run has its own beside it, unless
+// it was named.
+Settings settings_for_run(const RunOptions& options) {
+  Settings settings = options.settings;
+  if (!options.audit_path.empty()) {
+    settings.audit_path = options.audit_path;
+  }
+  if (settings.control_path == default_control_path() &&
+      std::getenv("LIFTGATE_SOCKET") == nullptr) {
+    const std::filesystem::path daemon(settings.control_path);
+    settings.control_path = daemon.parent_path() / ("run-" + std::to_string(::getpid()) + ".sock");
+  }
+  // stderr belongs to the command: only what it must know.
+  settings.log.level = std::max(settings.log.level, LogSettings::Level::kWarn);
+  return settings;
+}
+
+// Signals to us are signals to the command. What a terminal sends reaches the whole foreground
+// group by itself.
+class SignalForwarder {
+ public:
+  SignalForwarder() {
+    ::sigemptyset(&set_);
+    for (const int signal :
+         {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT}) {
+      ::sigaddset(&set_, signal);
+    }
+    // Before there are threads, so that none of them takes one.
+    ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    fd_ = Fd::adopt(::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+
+  void start(asio::io_context& context, pid_t pid) {
+    pid_ = pid;
+    descriptor_.emplace(context, fd_.get());
+    wait();
+  }
+  ~SignalForwarder() {
+    if (descriptor_) {
+      (void)descriptor_->release();
+    }
+  }
+  SignalForwarder(const SignalForwarder&) = delete;
+  SignalForwarder& operator=(const SignalForwarder&) = delete;
+
+ private:
+  void wait() {
+    descriptor_->async_wait(asio::posix::stream_descriptor::wait_read,
+                            [this](std::error_code error) {
+                              if (!error) {
+                                forward();
+                                wait();
+                              }
+                            });
+  }
+  void forward() {
+    signalfd_siginfo info{};
+    while (::read(fd_.get(), &info, sizeof(info)) == sizeof(info)) {
+      if (info.ssi_code != SI_KERNEL) {
+        ::kill(pid_, static_cast<int>(info.ssi_signo));
+      }
+    }
+  }
+
+  sigset_t set_{};
+  Fd fd_;
+  pid_t pid_ = 0;
+  std::optional<asio::posix::stream_descriptor> descriptor_;
+};
+
+// After the command has ended, what it wrote last may still be on its way: its kernel sends it, and
+// closes. Waits until every connection is over, or nothing has moved for a while.
+void let_connections_finish(Gateway& gateway, asio::io_context& context) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kStep = std::chrono::milliseconds(5);
+  constexpr auto kStill = std::chrono::seconds(1);  // chosen
+  constexpr auto kAtMost = std::chrono::seconds(30);
+  const auto start = Clock::now();
+  auto moved_at = start;
+  std::uint64_t moved = 0;
+  while (Clock::now() - start < kAtMost && Clock::now() - moved_at < kStill) {
+    const GatewayStats stats = gateway.status().stats;
+    if (stats.relays == 0 && stats.dials == 0) {
+      return;
+    }
+    if (const std::uint64_t total = stats.up.bytes + stats.down.bytes; total != moved) {
+      moved = total;
+      moved_at = Clock::now();
+    }
+    asio::steady_timer timer(context, kStep);
+    timer.async_wait([&](std::error_code) { context.stop(); });
+    context.restart();
+    context.run();
+  }
+}
+
+// Ends as the command ended: with its status, or by its signal.
+int end_like(int wait_status) {
+  if (!WIFSIGNALED(wait_status)) {
+    return WEXITSTATUS(wait_status);
+  }
+  const int signal = WTERMSIG(wait_status);
+  const rlimit no_core{};
+  ::setrlimit(RLIMIT_CORE, &no_core);  // the command's own is enough
+  std::signal(signal, SIG_DFL);
+  sigset_t only;
+  ::sigemptyset(&only);
+  ::sigaddset(&only, signal);
+  ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
+  ::raise(signal);
+  return 128 + signal;
+}
+
+int status_of_spawn_error(const base::Error& error) {
+  return error.code.value() == ENOENT ? kNotFound : kNotExecutable;
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  const Settings settings = settings_for_run(options);
+  configure_log(settings.log);
+  std::signal(SIGPIPE, SIG_IGN);
+  SignalForwarder signals;
+  const Inside inside;
+  auto sandbox = netns::Sandbox::start(sandbox_of(inside));
+  if (!sandbox) {
+    return fail(sandbox.error());
+  }
+  asio::io_context context;
+  auto created = Gateway::create(
+      context, settings,
+      {.v4 = inside.gateway_v4, .v6 = inside.gateway_v6, .map_host = options.map_host});
+  if (!created) {
+    return fail(created.error());
+  }
+  Gateway& gateway = **created;
+  if (const auto opened = gateway.open_control(); !opened) {
+    return fail(opened.error());
+  }
+  gateway.add_tun(std::move(sandbox->tun()),
+                  tunnel_of(inside, sandbox->offload(), options.command.front()),
+                  settings.tenants.front().name);
+  const auto process = netns::spawn(*sandbox, {.argv = options.command});
+  if (!process) {
+    return fail(process.error(), status_of_spawn_error(process.error()));
+  }
+  raise_descriptor_limit();  // ours; the command has been started with what the user set
+  signals.start(context, process->pid);
+  asio::posix::stream_descriptor ended(context, process->pidfd.get());
+  ended.async_wait(asio::posix::stream_descriptor::wait_read,
+                   [&](std::error_code) { context.stop(); });
+  context.run();
+  (void)ended.release();
+  int wait_status = 0;
+  while (::waitpid(process->pid, &wait_status, 0) < 0 && errno == EINTR) {
+  }
+  let_connections_finish(gateway, context);
+  created->reset();
+  return end_like(wait_status);
 }
 
 }  // namespace gateway

@@ -1,12 +1,76 @@
 #include "gateway/serve/serve_command.h"
 
-#include <cstdio>
+#include <csignal>
+#include <memory>
+#include <system_error>
+
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+
+#include "gateway/gateway.h"
+#include "gateway/log.h"
 
 namespace gateway {
+namespace {
 
-int serve(const Settings& /*settings*/) {
-  std::fprintf(stderr, "liftgate serve: not built yet\n");
+int fail(const base::Error& error) {
+  log_error("not started: {}", error.message());
   return 1;
+}
+
+// Ends the context on SIGINT and SIGTERM; SIGHUP opens the audit log again.
+class Signals {
+ public:
+  Signals(asio::io_context& context, Gateway& gateway)
+      : context_(context), gateway_(gateway), set_(context, SIGINT, SIGTERM, SIGHUP) {
+    wait();
+  }
+
+ private:
+  void wait() {
+    set_.async_wait([this](std::error_code error, int signal) {
+      if (error) {
+        return;
+      }
+      if (signal == SIGHUP) {
+        gateway_.reopen_audit();
+        log_info("audit log reopened");
+        wait();
+        return;
+      }
+      log_info("stopping signal={}", signal);
+      context_.stop();
+    });
+  }
+
+  asio::io_context& context_;
+  Gateway& gateway_;
+  asio::signal_set set_;
+};
+
+}  // namespace
+
+int serve(const Settings& settings) {
+  configure_log(settings.log);
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  asio::io_context context;
+  auto gateway = Gateway::create(context, settings, GatewayAddresses{});
+  if (!gateway) {
+    return fail(gateway.error());
+  }
+  const Signals signals(context, **gateway);
+  if (const auto opened = (*gateway)->open_control(); !opened) {
+    return fail(opened.error());
+  }
+  if (const auto opened = (*gateway)->open_doors(); !opened) {
+    return fail(opened.error());
+  }
+  log_info("ready control={}", settings.control_path);
+  context.run();
+  gateway->reset();
+  log_info("stopped");
+  return 0;
 }
 
 }  // namespace gateway

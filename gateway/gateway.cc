@@ -1,0 +1,128 @@
+#include "gateway/gateway.h"
+
+#include <sys/resource.h>
+
+#include <utility>
+
+#include "gateway/log.h"
+
+namespace gateway {
+
+using base::SysResult;
+using base::Unexpected;
+
+SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
+                                                    const Settings& settings,
+                                                    const GatewayAddresses& addresses) {
+  std::unique_ptr<Gateway> gateway(new Gateway(context, settings));
+  const AuditNames names{
+      .tenant = [&n = gateway->names_](std::uint32_t id) { return n.tenant(id); },
+      .tunnel = [&n = gateway->names_](std::uint32_t id) { return n.tunnel(id); },
+      .rule =
+          [&p = gateway->policy_](std::uint16_t rule) { return std::string(p.rule_name(rule)); }};
+  auto audit = AuditLog::open(settings.audit_path, names);
+  if (!audit) {
+    return Unexpected{audit.error()};
+  }
+  gateway->audit_ = std::move(audit).value();
+  auto shard = Shard::create(gateway->settings_, addresses, gateway->policy_, *gateway->audit_);
+  if (!shard) {
+    return Unexpected{shard.error()};
+  }
+  gateway->shard_ = std::move(shard).value();
+  gateway->shard_->start();
+  return gateway;
+}
+
+Gateway::Gateway(asio::io_context& context, const Settings& settings)
+    : context_(context), settings_(settings), policy_(settings_) {
+  for (const TenantSettings& tenant : settings_.tenants) {
+    names_.add_tenant(tenant.id, tenant.name);
+  }
+}
+
+// Nobody comes in any more, then the flows end, then their last audit lines are written.
+Gateway::~Gateway() {
+  control_.reset();
+  doors_.clear();
+  shard_.reset();
+  audit_.reset();
+}
+
+SysResult<void> Gateway::open_doors() {
+  for (const SeqpacketOnramp& onramp : settings_.seqpacket) {
+    auto door = SeqpacketDoor::open(context_, onramp, settings_.tenants, *this);
+    if (!door) {
+      return Unexpected{door.error()};
+    }
+    doors_.push_back(std::move(door).value());
+    log_info("on-ramp opened kind=seqpacket path={}", onramp.path);
+  }
+  return {};
+}
+
+SysResult<void> Gateway::open_control() {
+  auto control = ControlServer::create(context_, {.path = settings_.control_path}, *this);
+  if (!control) {
+    return Unexpected{control.error()};
+  }
+  control_ = std::move(control).value();
+  return {};
+}
+
+void Gateway::add_tun(base::Fd tun, TunnelInfo info, const std::string& tenant) {
+  info.id = ++last_tunnel_id_;
+  info.onramp = "tun";
+  info.opened_ns = base::to_nanoseconds(base::Clock::now());
+  names_.add_tunnel(info.id, info.name);
+  shard_->add_tunnel(Shard::Kind::kTun, std::move(tun), std::move(info), tenant);
+}
+
+std::optional<std::uint32_t> Gateway::next_tunnel_id() {
+  if (shard_->open_tunnels() >= kMaxTunnels) {
+    return std::nullopt;
+  }
+  return ++last_tunnel_id_;
+}
+
+void Gateway::tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context) {
+  TunnelInfo info{.id = id,
+                  .name = context.name.empty() ? "tunnel-" + std::to_string(id) : context.name,
+                  .onramp = "seqpacket",
+                  .addresses = context.addresses,
+                  .mtu_bytes = context.mtu_bytes,
+                  .offload = context.offload,
+                  .labels = context.labels,
+                  .opened_ns = base::to_nanoseconds(base::Clock::now())};
+  names_.add_tunnel(id, info.name);
+  shard_->add_tunnel(Shard::Kind::kSeqpacket, std::move(socket), std::move(info), context.tenant);
+}
+
+void Gateway::tunnel_refused(ContextError error) {
+  ++refusals_[static_cast<std::size_t>(error)];
+}
+
+GatewayStatus Gateway::status() {
+  GatewayStatus status = shard_->status();
+  for (const Rule& rule : settings_.rules) {
+    status.rules.push_back(rule.name);
+  }
+  for (std::size_t i = 0; i < refusals_.size(); ++i) {
+    const auto error = static_cast<ContextError>(i);
+    status.refusals.push_back(
+        {std::string(name(error)), std::string(explain(error)), refusals_[i]});
+  }
+  status.stats.audit_events = audit_->events();
+  status.stats.audit_write_errors = audit_->write_errors();
+  return status;
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+}  // namespace gateway

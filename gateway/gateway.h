@@ -1,0 +1,78 @@
+// Gateway: the composition root: audit log, policy, shard, on-ramps, control socket; who owns whom.
+//
+// Two threads: the shard's, which handles packets, and the control thread (whoever runs the
+// io_context), which handles everything else. They meet in Shard's public functions only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <asio/io_context.hpp>
+
+#include "base/error.h"
+#include "gateway/config/settings.h"
+#include "gateway/control/control_server.h"
+#include "gateway/inspect/names.h"
+#include "gateway/inspect/status.h"
+#include "gateway/onramp/seqpacket_door.h"
+#include "gateway/packet_path.h"
+#include "gateway/policy/policy.h"
+#include "gateway/shard.h"
+#include "gateway/telemetry/audit_log.h"
+
+namespace gateway {
+
+/// Belongs to the control thread.
+class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
+ public:
+  /// Makes everything but the way in: open_doors() and add_tun() do. Nothing is left behind when it
+  /// fails.
+  static base::SysResult<std::unique_ptr<Gateway>> create(asio::io_context& context,
+                                                          const Settings& settings,
+                                                          const GatewayAddresses& addresses);
+  ~Gateway();
+
+  /// Listens on the configured on-ramps.
+  base::SysResult<void> open_doors();
+  /// Answers flowctl on `settings.control_path`.
+  base::SysResult<void> open_control();
+  /// A TUN device of a sandboxed command becomes a tunnel of the tenant named `tenant`.
+  void add_tun(base::Fd tun, TunnelInfo info, const std::string& tenant);
+
+  /// Opens the audit log's file again, after a rotation.
+  void reopen_audit() { audit_->reopen(); }
+
+  GatewayStatus status() override;
+
+ private:
+  static constexpr std::uint32_t kMaxTunnels = 65'536;  // chosen
+
+  Gateway(asio::io_context& context, const Settings& settings);
+
+  // StatusSource
+  const base::Fd& flow_region() const override { return shard_->flow_region(); }
+  bool kill_flow(std::uint64_t id) override { return shard_->kill_flow(id); }
+  // SeqpacketDoor::Owner
+  std::optional<std::uint32_t> next_tunnel_id() override;
+  void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context) override;
+  void tunnel_refused(ContextError error) override;
+
+  asio::io_context& context_;
+  Settings settings_;
+  Policy policy_;
+  Names names_;
+  std::uint32_t last_tunnel_id_ = 0;
+  std::array<std::uint64_t, kContextErrorCount> refusals_{};
+  std::unique_ptr<AuditLog> audit_;
+  std::unique_ptr<Shard> shard_;
+  std::vector<std::unique_ptr<SeqpacketDoor>> doors_;
+  std::unique_ptr<ControlServer> control_;
+};
+
+/// As many descriptors as the hard limit allows, since each connection needs two.
+void raise_descriptor_limit();
+
+}  // namespace gateway

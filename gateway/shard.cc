@@ -1,0 +1,326 @@
+#include "gateway/shard.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "gateway/flow/sandbox_plan.h"
+#include "gateway/log.h"
+#include "gateway/onramp/seqpacket_tunnel.h"
+#include "gateway/onramp/tun_tunnel.h"
+
+namespace gateway {
+
+using base::Fd;
+using base::SysResult;
+using base::Unexpected;
+using flows::Drop;
+using flows::EndReason;
+using flows::FlowIndex;
+using flows::FlowState;
+
+namespace {
+
+flows::HashSeed random_seed() {
+  flows::HashSeed seed;
+  // 16 bytes come whole once the kernel's pool is up (getrandom(2)).
+  CHECK(::getrandom(&seed, sizeof(seed), 0) == sizeof(seed));
+  return seed;
+}
+
+}  // namespace
+
+SysResult<std::unique_ptr<Shard>> Shard::create(const Settings& settings,
+                                                const GatewayAddresses& addresses,
+                                                const Policy& policy, AuditLog& audit) {
+  auto loop = EventLoop::create();
+  if (!loop) {
+    return Unexpected{loop.error()};
+  }
+  auto region = FlowRegion::create(flows::FlowTable::region_bytes(settings.flows.max));
+  if (!region) {
+    return Unexpected{region.error()};
+  }
+  auto sandbox = SandboxLink::make();
+  if (!sandbox) {
+    return Unexpected{sandbox.error()};
+  }
+  std::unique_ptr<Shard> shard(new Shard(settings, addresses, policy, audit,
+                                         std::move(loop).value(), std::move(region).value(),
+                                         random_seed()));
+  if (auto installed = shard->sandbox_.install(std::move(sandbox).value()); !installed) {
+    return Unexpected{installed.error()};
+  }
+  return shard;
+}
+
+Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const Policy& policy,
+             AuditLog& audit, EventLoop loop, FlowRegion region, flows::HashSeed seed)
+    : loop_(std::move(loop)),
+      region_(std::move(region)),
+      flows_(region_, settings, seed, audit, loop_.now()),
+      sandbox_(loop_, arena_, *this),
+      path_(loop_, flows_, policy, sandbox_, addresses),
+      upgrade_(loop_, flows_, sandbox_, settings.handshake, path_) {
+  flows_.set_servant(upgrade_);
+  path_.set_upgrade(upgrade_);
+  for (const TenantSettings& tenant : settings.tenants) {
+    tenants_[tenant.name] = std::make_unique<Tenant>(tenant);
+  }
+}
+
+Shard::~Shard() {
+  if (thread_.joinable()) {
+    loop_.post([this] { shut_down(); });
+    loop_.stop();
+    thread_.join();
+  } else {
+    shut_down();
+  }
+}
+
+void Shard::start() {
+  loop_.set_tick(flows::ExpiryWheel::kTick, [this](base::Instant now) { tick(now); });
+  thread_ = std::thread([this] { loop_.run(); });
+}
+
+void Shard::add_tunnel(Kind kind, Fd fd, TunnelInfo info, const std::string& tenant) {
+  // std::function copies, so what it captures must be copyable.
+  ++open_tunnels_;
+  auto shared_fd = std::make_shared<Fd>(std::move(fd));
+  loop_.post([this, kind, shared_fd, info = std::move(info), tenant]() mutable {
+    Tenant& owner = *tenants_.at(tenant);
+    if (kind == Kind::kTun) {
+      open_tunnel(std::make_unique<TunTunnel>(std::move(info), owner, std::move(*shared_fd), loop_,
+                                              arena_, *this));
+    } else {
+      open_tunnel(std::make_unique<SeqpacketTunnel>(std::move(info), owner, std::move(*shared_fd),
+                                                    loop_, arena_, *this));
+    }
+  });
+}
+
+template <class T>
+void Shard::open_tunnel(std::unique_ptr<T> tunnel) {
+  if (auto started = tunnel->start(); !started) {
+    log_error("tunnel not opened tunnel={} error=\"{}\"", tunnel->id(), started.error().message());
+    --open_tunnels_;
+    return;
+  }
+  const TunnelInfo& info = tunnel->info();
+  Tenant& tenant = tunnel->tenant();
+  for (const base::IpPrefix& prefix : info.addresses) {
+    tenant.routes.add(prefix, info.id);
+  }
+  ++tenant.tunnels;
+  ++tunnels_opened_;
+  flows_.add_tunnel(*tunnel);
+  log_info("tunnel opened tunnel={} name={} tenant={} onramp={} mtu={}", info.id, info.name,
+           tenant.settings.name, info.onramp, info.mtu_bytes);
+  tunnels_.emplace(info.id, std::move(tunnel));
+}
+
+void Shard::packets_from(Tunnel& from, std::span<RawPacket> packets) {
+  path_.packets_from(from, packets);
+}
+
+void Shard::dropped(Tunnel& tunnel, Drop reason) {
+  path_.dropped(tunnel, reason);
+}
+
+void Shard::tunnel_closed(Tunnel& tunnel) {
+  const std::uint32_t id = tunnel.id();
+  end_flows_of(tunnel);
+  tunnel.tenant().routes.remove(id);
+  --tunnel.tenant().tunnels;
+  flows_.remove_tunnel(tunnel);
+  log_info("tunnel closed tunnel={} name={} tenant={} up_bytes={} down_bytes={}", id,
+           tunnel.info().name, tunnel.tenant().settings.name, tunnel.up.bytes, tunnel.down.bytes);
+  tunnels_.erase(id);
+  --open_tunnels_;
+}
+
+void Shard::end_flows_of(const Tunnel& tunnel) {
+  flows_.for_each([&](FlowIndex index) {
+    const flows::Flow& flow = flows_[index];
+    if (flow.tunnel == tunnel.id() || flow.peer_tunnel == tunnel.id()) {
+      flows_.end(index, EndReason::kTunnelClosed);
+    }
+  });
+}
+
+void Shard::packets_from_sandbox(std::span<RawPacket> packets) {
+  path_.packets_from_sandbox(packets);
+}
+
+void Shard::accepted(Fd socket, const base::Endpoint& peer) {
+  // No binding: the flow ended between the handshake's last segment and now. Closing says so.
+  if (const auto binding = flows_.bindings().find(peer)) {
+    upgrade_.accepted(std::move(socket), flows_.bindings().flow(*binding));
+  }
+}
+
+void Shard::refused(const base::Endpoint& peer) {
+  if (const auto binding = flows_.bindings().find(peer)) {
+    const FlowIndex flow = flows_.bindings().flow(*binding);
+    path_.dropped(flow, Drop::kNoDescriptor);
+    flows_.retire(flow, EndReason::kNoDescriptor, loop_.now());
+  }
+}
+
+void Shard::sandbox_write_failed(std::size_t packets) {
+  for (std::size_t i = 0; i < packets; ++i) {
+    path_.dropped(sandbox_.is_up() ? Drop::kSandboxWriteFailed : Drop::kSandboxDown);
+  }
+}
+
+void Shard::sandbox_lost() {
+  log_error("sandbox lost helper={} its flows are reset, another is started",
+            sandbox_.helper_pid());
+  reset_upgraded(EndReason::kSandboxLost);
+  sandbox_.uninstall();
+  restore_sandbox();
+}
+
+// The sockets' RSTs leave the kernel inside as they are closed; they reach the clients before the
+// flows, which know the way, are gone. Flows that still dial have nothing in the sandbox.
+void Shard::reset_upgraded(EndReason reason) {
+  const auto is_inside = [&](FlowIndex index) {
+    return flows_[index].binding != flows::kNone32 && flows_[index].state != FlowState::kDialing;
+  };
+  flows_.for_each([&](FlowIndex index) {
+    if (is_inside(index)) {
+      flows_.retire(index, reason, loop_.now());
+    }
+  });
+  sandbox_.drain();
+  flows_.for_each([&](FlowIndex index) {
+    if (is_inside(index)) {
+      flows_.end(index, reason);
+    }
+  });
+}
+
+// Without a sandbox no flow can be upgraded, so the shard waits for it: some ten milliseconds.
+void Shard::restore_sandbox() {
+  auto sandbox = SandboxLink::make();
+  if (sandbox) {
+    if (auto installed = sandbox_.install(std::move(sandbox).value()); installed) {
+      ++sandbox_restarts_;
+      log_info("sandbox restarted helper={}", sandbox_.helper_pid());
+      return;
+    } else {
+      log_error("sandbox not restarted error=\"{}\"", installed.error().message());
+      sandbox_.uninstall();
+    }
+  } else {
+    log_error("sandbox not restarted error=\"{}\"", sandbox.error().message());
+  }
+}
+
+void Shard::tick(base::Instant now) {
+  while (!flows_.expire(now)) {
+  }
+  upgrade_.tick(now);
+  constexpr base::Duration kRetry = std::chrono::seconds(1);
+  if (!sandbox_.is_up() && now - last_restore_ >= kRetry) {
+    last_restore_ = now;
+    restore_sandbox();
+  }
+}
+
+void Shard::shut_down() {
+  flows_.for_each([&](FlowIndex index) {
+    if (flows_[index].end_reason == EndReason::kNone && flows_[index].binding != flows::kNone32) {
+      flows_.retire(index, EndReason::kShutdown, loop_.now());
+    }
+  });
+  sandbox_.drain();
+  flows_.for_each([&](FlowIndex index) { flows_.end(index, EndReason::kShutdown); });
+  tunnels_.clear();
+  sandbox_.uninstall();
+}
+
+bool Shard::kill_flow(std::uint64_t id) {
+  return ask([this, id] { return kill_now(id); });
+}
+
+bool Shard::kill_now(std::uint64_t id) {
+  bool found = false;
+  flows_.for_each([&](FlowIndex index) {
+    const flows::Flow& flow = flows_[index];
+    if (flow.id == id && flow.end_reason == EndReason::kNone) {
+      found = true;
+      flows_.retire(index, EndReason::kKilled, loop_.now());
+    }
+  });
+  return found;
+}
+
+GatewayStatus Shard::status() {
+  return ask([this] { return status_now(); });
+}
+
+GatewayStatus Shard::status_now() const {
+  GatewayStatus status;
+  for (const auto& [id, tunnel] : tunnels_) {
+    const TunnelInfo& info = tunnel->info();
+    status.tunnels.push_back({.id = id,
+                              .tenant = tunnel->tenant().settings.name,
+                              .name = info.name,
+                              .onramp = info.onramp,
+                              .addresses = info.addresses,
+                              .mtu_bytes = info.mtu_bytes,
+                              .offload = info.offload,
+                              .labels = info.labels,
+                              .opened_ns = info.opened_ns,
+                              .flows = tunnel->flows,
+                              .up = tunnel->up,
+                              .down = tunnel->down,
+                              .dropped_packets = tunnel->dropped_packets});
+  }
+  std::ranges::sort(status.tunnels, {}, &TunnelStatus::id);
+  for (const auto& [name, tenant] : tenants_) {
+    status.tenants.push_back({.id = tenant->settings.id,
+                              .name = name,
+                              .tunnels = tenant->tunnels,
+                              .flows = tenant->flows,
+                              .max_flows = tenant->settings.max_flows,
+                              .dials = tenant->dials,
+                              .max_dials = tenant->settings.max_dials,
+                              .flows_total = tenant->flows_total});
+    status.stats.dials += tenant->dials;
+  }
+  std::ranges::sort(status.tenants, {}, &TenantStatus::id);
+  for (std::size_t i = 0; i < flows::kDropCount; ++i) {
+    const auto reason = static_cast<Drop>(i);
+    status.drops.push_back({std::string(flows::name(reason)), std::string(flows::explain(reason)),
+                            path_.drops().of(reason)});
+  }
+  const nat::BindingRange range = binding_range(flows_.bindings().capacity());
+  status.nat = {.claimed = flows_.bindings().claimed(),
+                .capacity = flows_.bindings().capacity(),
+                .first_v4 = range.first_v4.to_string(),
+                .first_v6 = range.first_v6.to_string(),
+                .first_port = number(range.first_port),
+                .last_port = number(range.last_port),
+                .exhausted = path_.drops().of(Drop::kNoFreeBinding)};
+  status.stats.started_ns = base::to_nanoseconds(started_);
+  status.stats.flows_opened = flows_.opened();
+  status.stats.flows_ended = flows_.ended();
+  status.stats.flows = flows_.table().size();
+  status.stats.flows_max = flows_.table().capacity();
+  status.stats.tunnels = static_cast<std::uint32_t>(tunnels_.size());
+  status.stats.tunnels_opened = tunnels_opened_;
+  status.stats.relays = upgrade_.relays();
+  status.stats.pipes_in_use = upgrade_.pipes_in_use();
+  status.stats.relayed_up_bytes = upgrade_.relayed_up_bytes();
+  status.stats.relayed_down_bytes = upgrade_.relayed_down_bytes();
+  status.stats.sandbox_restarts = sandbox_restarts_;
+  status.stats.up = path_.up();
+  status.stats.down = path_.down();
+  return status;
+}
+
+}  // namespace gateway

@@ -1,0 +1,108 @@
+// Shard: one thread, one event loop, one sandbox with its TUN, one NAT, one flow table; and the
+// tunnels of its tenants.
+//
+// This is who owns whom. What happens to packets is in packet_path.h, to flows in
+// flow/flow_keeper.h, to connections in upgrade/tcp_upgrade.h; here are the comings and goings: of
+// tunnels, of the sandbox, of the shard itself.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "gateway/flow/flow_keeper.h"
+#include "gateway/flow/flow_region.h"
+#include "gateway/inspect/status.h"
+#include "gateway/loop/event_loop.h"
+#include "gateway/onramp/packet_arena.h"
+#include "gateway/onramp/tunnel.h"
+#include "gateway/packet_path.h"
+#include "gateway/upgrade/sandbox_link.h"
+#include "gateway/upgrade/tcp_upgrade.h"
+
+namespace gateway {
+
+class Shard final : public Tunnel::Sink, public SandboxLink::Owner {
+ public:
+  /// Makes the flow region and the sandbox. `policy` and `audit` outlive the shard.
+  static base::SysResult<std::unique_ptr<Shard>> create(const Settings& settings,
+                                                        const GatewayAddresses& addresses,
+                                                        const Policy& policy, AuditLog& audit);
+  /// Ends every flow (kShutdown), closes every tunnel, ends the sandbox.
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  /// Starts the thread. Once.
+  void start();
+
+  // For other threads. The tunnel's packets are handled as soon as the shard gets to it.
+  enum class Kind : std::uint8_t { kSeqpacket, kTun };
+  void add_tunnel(Kind kind, base::Fd fd, TunnelInfo info, const std::string& tenant);
+  [[nodiscard]] std::uint32_t open_tunnels() const { return open_tunnels_.load(); }
+  [[nodiscard]] bool kill_flow(std::uint64_t id);
+  /// Everything but the names of rules and the refusals of contexts, which the shard does not know.
+  [[nodiscard]] GatewayStatus status();
+  [[nodiscard]] const base::Fd& flow_region() const { return region_.fd(); }
+
+ private:
+  Shard(const Settings& settings, const GatewayAddresses& addresses, const Policy& policy,
+        AuditLog& audit, EventLoop loop, FlowRegion region, flows::HashSeed seed);
+
+  // Runs `task` on the shard's thread and waits for its answer.
+  template <class Task>
+  auto ask(Task task) {
+    std::packaged_task<decltype(task())()> packaged(std::move(task));
+    auto answer = packaged.get_future();
+    loop_.post([&packaged] { packaged(); });
+    return answer.get();
+  }
+
+  // Tunnel::Sink
+  void packets_from(Tunnel& from, std::span<RawPacket> packets) override;
+  void tunnel_closed(Tunnel& tunnel) override;
+  void dropped(Tunnel& tunnel, flows::Drop reason) override;
+  // SandboxLink::Owner
+  void packets_from_sandbox(std::span<RawPacket> packets) override;
+  void accepted(base::Fd socket, const base::Endpoint& peer) override;
+  void refused(const base::Endpoint& peer) override;
+  void sandbox_lost() override;
+  void sandbox_write_failed(std::size_t packets) override;
+
+  template <class T>
+  void open_tunnel(std::unique_ptr<T> tunnel);
+  void end_flows_of(const Tunnel& tunnel);
+  void reset_upgraded(flows::EndReason reason);
+  void restore_sandbox();
+  void tick(base::Instant now);
+  void shut_down();
+  [[nodiscard]] GatewayStatus status_now() const;
+  [[nodiscard]] bool kill_now(std::uint64_t id);
+
+  // In the order in which they need each other.
+  EventLoop loop_;
+  FlowRegion region_;
+  PacketArena arena_;
+  FlowKeeper flows_;
+  SandboxLink sandbox_;
+  PacketPath path_;
+  TcpUpgrade upgrade_;
+  std::unordered_map<std::string, std::unique_ptr<Tenant>> tenants_;  // by name
+  std::unordered_map<std::uint32_t, std::unique_ptr<Tunnel>> tunnels_;
+  std::atomic<std::uint32_t> open_tunnels_ = 0;  // tunnels_.size(), and those on their way in
+  std::uint64_t tunnels_opened_ = 0;
+  std::uint64_t sandbox_restarts_ = 0;
+  base::Instant last_restore_{};
+  base::Instant started_ = base::Clock::now();
+  std::thread thread_;
+};
+
+}  // namespace gateway
