@@ -32,13 +32,18 @@ endforeach()
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/integration/*_test.cc
      ${CMAKE_SOURCE_DIR}/integration/support/*.cc)
 if(sources)
-  add_executable(integration_tests ${sources} tests/support/sandbox_main.cc)
+  add_executable(integration_tests ${sources})
   target_compile_definitions(integration_tests PRIVATE
-    LIFTGATE_PROGRAM="$<TARGET_FILE:liftgate>" FLOWCTL_PROGRAM="$<TARGET_FILE:flowctl>"
+    LIFTGATE_PROGRAM="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/liftgate"
+    FLOWCTL_PROGRAM="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/flowctl"
     LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
   target_link_libraries(integration_tests PRIVATE liftgate_netns liftgate_flows
-                        nlohmann_json::nlohmann_json GTest::gtest Threads::Threads)
-  add_dependencies(integration_tests liftgate flowctl)
+                        nlohmann_json::nlohmann_json GTest::gmock Threads::Threads)
+  foreach(program liftgate flowctl)
+    if(TARGET ${program})
+      add_dependencies(integration_tests ${program})
+    endif()
+  endforeach()
   gtest_discover_tests(integration_tests PROPERTIES LABELS integration TIMEOUT 120)
 endif()
 

@@ -1,0 +1,216 @@
+#include "integration/support/gateway_process.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include "integration/support/must.h"
+#include "integration/support/wait.h"
+
+namespace integration {
+
+using nlohmann::json;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at)) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+std::string yaml_of(const GatewayConfig& config, const std::string& directory) {
+  std::string yaml;
+  const auto add = [&](const std::string& key, const std::string& value) {
+    if (!value.empty()) {
+      yaml += key + ":\n" + (value.starts_with('{') ? "  " : "") + value + "\n";
+    }
+  };
+  add("onramps", config.onramps);
+  add("tenants", config.tenants);
+  add("rules", config.rules);
+  add("flows", config.flows);
+  add("audit", config.audit);
+  add("log", config.log);
+  yaml += config.more + "\n";
+  replace_all(yaml, "{dir}", directory);
+  return yaml;
+}
+
+bool answers(const std::string& socket_path) {
+  const auto socket = base::Fd::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, socket_path.data(),
+              std::min(socket_path.size(), sizeof(address.sun_path) - 1));
+  return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+}
+
+// Parent of every process, from /proc/PID/stat: "PID (name) state PPID ...". The name may hold
+// anything, so that the fields begin behind its last parenthesis.
+std::multimap<pid_t, pid_t> children_by_parent() {
+  std::multimap<pid_t, pid_t> children;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    std::ifstream file(entry.path() / "stat");
+    std::string stat;
+    if (name.find_first_not_of("0123456789") != std::string::npos || !std::getline(file, stat)) {
+      continue;
+    }
+    std::istringstream fields(stat.substr(stat.rfind(')') + 1));
+    char state = 0;
+    pid_t parent = 0;
+    fields >> state >> parent;
+    if (state != 'Z') {
+      children.emplace(parent, std::stoi(name));
+    }
+  }
+  return children;
+}
+
+// What the gateway left behind becomes our child when it goes (host::enter), and we must reap it.
+bool is_gone(pid_t pid) {
+  ::waitpid(pid, nullptr, WNOHANG);
+  return ::kill(pid, 0) != 0;
+}
+
+}  // namespace
+
+std::vector<pid_t> descendants_of(pid_t pid) {
+  const auto children = children_by_parent();
+  std::vector<pid_t> found;
+  std::vector<pid_t> unvisited = {pid};
+  while (!unvisited.empty()) {
+    const pid_t parent = unvisited.back();
+    unvisited.pop_back();
+    const auto [begin, end] = children.equal_range(parent);
+    for (auto child = begin; child != end; ++child) {
+      found.push_back(child->second);
+      unvisited.push_back(child->second);
+    }
+  }
+  return found;
+}
+
+GatewayProcess::GatewayProcess(const GatewayConfig& config) {
+  std::ofstream(file("config.yaml")) << yaml_of(config, directory_.path());
+  start();
+}
+
+GatewayProcess::~GatewayProcess() {
+  if (program_) {
+    stop();
+  }
+  if (testing::Test::HasFailure()) {
+    std::cerr << "--- log of the gateway\n" << last_log_ << "---\n";
+  }
+}
+
+void GatewayProcess::start() {
+  program_.emplace(Program::start(
+      {LIFTGATE_PROGRAM, "serve", "--config", file("config.yaml")},
+      {.environment = {"LIFTGATE_SOCKET=" + control(), "XDG_RUNTIME_DIR=" + directory_.path()}}));
+  const bool ready =
+      eventually([&] { return answers(control()) || !program_->is_running(); }) && is_running();
+  if (!ready) {
+    const Finished finished = program_->wait(0ms);
+    program_.reset();
+    give_up("liftgate serve did not come up: status " + std::to_string(finished.status) + "\n" +
+            finished.out + finished.err);
+  }
+}
+
+json GatewayProcess::flowctl(Program::Words words) const {
+  words.insert(words.begin(), "--json");
+  const Finished finished = run_flowctl(words);
+  if (finished.status != 0) {
+    std::ostringstream all;
+    all << "flowctl: " << finished;
+    give_up(all.str());
+  }
+  return json::parse(finished.out);
+}
+
+Finished GatewayProcess::run_flowctl(Program::Words words) const {
+  const Program::Words program = {FLOWCTL_PROGRAM, "--socket", control()};
+  words.insert(words.begin(), program.begin(), program.end());
+  return run(words);
+}
+
+std::vector<json> GatewayProcess::audit() const {
+  std::vector<json> lines;
+  std::ifstream log(file("audit.jsonl"));
+  for (std::string line; std::getline(log, line);) {
+    if (log.eof()) {
+      break;  // no newline yet: it is still being written
+    }
+    lines.push_back(json::parse(line));
+  }
+  return lines;
+}
+
+std::vector<json> GatewayProcess::wait_for_audit(const std::string& event,
+                                                 std::size_t count) const {
+  std::vector<json> wanted;
+  const bool came = eventually([&] {
+    wanted = audit();
+    std::erase_if(wanted, [&](const json& line) { return line.at("event") != event; });
+    return wanted.size() >= count;
+  });
+  if (!came) {
+    give_up("only " + std::to_string(wanted.size()) + " of " + std::to_string(count) + " " + event +
+            " in the audit log");
+  }
+  return wanted;
+}
+
+std::string GatewayProcess::log() const {
+  return program_ ? program_->err() : last_log_;
+}
+
+std::vector<pid_t> GatewayProcess::children() const {
+  return descendants_of(pid());
+}
+
+void GatewayProcess::expect_no_process_left(const std::vector<pid_t>& descendants) const {
+  for (const pid_t process : descendants) {
+    EXPECT_TRUE(eventually([&] { return is_gone(process); }))
+        << "process " << process << " of the gateway lives on";
+  }
+}
+
+void GatewayProcess::stop() {
+  const auto descendants = children();
+  program_->signal(SIGTERM);
+  const Finished finished = program_->wait();
+  last_log_ = finished.err;
+  program_.reset();
+  EXPECT_EQ(finished.status, 0) << finished;
+  expect_no_process_left(descendants);
+  for (const auto& entry : fs::directory_iterator(directory_.path())) {
+    EXPECT_FALSE(entry.is_socket()) << entry.path() << " is left behind";
+  }
+}
+
+void GatewayProcess::kill() {
+  const auto descendants = children();
+  program_->signal(SIGKILL);
+  last_log_ = program_->wait().err;
+  program_.reset();
+  expect_no_process_left(descendants);
+}
+
+}  // namespace integration

@@ -1,0 +1,86 @@
+// GatewayProcess: the real `liftgate serve`, with a directory, a configuration and a log of its
+// own.
+//
+//     GatewayProcess gateway({.rules = "- {name: no, match: {destination_port: [25]}, action:
+//     reject}"}); ClientNetwork client(gateway.onramp());
+//     ...
+//     EXPECT_EQ(gateway.flows().size(), 1U);
+//
+// When it goes, it has ended as it should: exit status 0 after SIGTERM, no process and no socket
+// file left behind. Anything else fails the test, and so every test tests it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "integration/support/program.h"
+#include "tests/support/temp_directory.h"
+
+namespace integration {
+
+/// YAML below the key of the same name; an empty one leaves the key out. `{dir}` stands for the
+/// gateway's directory.
+struct GatewayConfig {
+  std::string onramps = "- seqpacket: {path: '{dir}/onramp.sock'}";
+  std::string tenants = "- {name: acme, id: 1001, sources: [100.64.0.0/10, 'fd00:64::/48']}";
+  std::string rules{};
+  std::string flows{};
+  std::string audit = "{path: '{dir}/audit.jsonl'}";
+  std::string log = "{level: debug}";
+  std::string more{};  // whole top-level keys
+};
+
+class GatewayProcess {
+ public:
+  /// Returns once the control socket answers. Throws, with the log, when the gateway ends instead.
+  explicit GatewayProcess(const GatewayConfig& config = {});
+  ~GatewayProcess();
+  GatewayProcess(const GatewayProcess&) = delete;
+  GatewayProcess& operator=(const GatewayProcess&) = delete;
+
+  [[nodiscard]] std::string onramp() const { return file("onramp.sock"); }
+  [[nodiscard]] std::string control() const { return file("control.sock"); }
+  /// A path in the gateway's directory.
+  [[nodiscard]] std::string file(const std::string& name) const { return directory_.file(name); }
+
+  /// What `flowctl --json <words>` prints. Throws when flowctl fails.
+  [[nodiscard]] nlohmann::json flowctl(Program::Words words) const;
+  /// flowctl as people call it.
+  [[nodiscard]] Finished run_flowctl(Program::Words words) const;
+  [[nodiscard]] nlohmann::json flows() const { return flowctl({"flows"}); }
+
+  /// The audit log's lines up to now.
+  [[nodiscard]] std::vector<nlohmann::json> audit() const;
+  /// Waits until there are so many lines with `"event": event`. Throws when they do not come.
+  [[nodiscard]] std::vector<nlohmann::json> wait_for_audit(const std::string& event,
+                                                           std::size_t count) const;
+  /// What it wrote to stderr up to now.
+  [[nodiscard]] std::string log() const;
+
+  [[nodiscard]] pid_t pid() const { return program_->pid(); }
+  [[nodiscard]] bool is_running() const { return program_->is_running(); }
+  /// The processes that it has started and that live, its sandbox's helper among them.
+  [[nodiscard]] std::vector<pid_t> children() const;
+  void signal(int number) const { program_->signal(number); }
+
+  /// SIGTERM; expects exit status 0 and nothing left behind. The destructor does it, too.
+  void stop();
+  /// SIGKILL, as a crash would; expects that no process of it lives on.
+  void kill();
+
+ private:
+  void start();
+  void expect_no_process_left(const std::vector<pid_t>& descendants) const;
+
+  test_support::TempDirectory directory_;
+  std::optional<Program> program_;  // until it is stopped
+  std::string last_log_;
+};
+
+/// The processes below `pid`, at any depth, without itself.
+std::vector<pid_t> descendants_of(pid_t pid);
+
+}  // namespace integration
