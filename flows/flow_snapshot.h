@@ -30,12 +30,22 @@ class FlowSnapshot {
   /// Calls `show(const Flow&)` with a consistent copy of each live record.
   template <class Show>
   void for_each(Show show) const {
+    for_each_indexed([&](FlowIndex, const Flow& flow) { show(flow); });
+  }
+  /// The same with `show(FlowIndex, const Flow&)`: where at() finds the record again.
+  template <class Show>
+  void for_each_indexed(Show show) const {
     const std::uint32_t end = record_count();
     for (std::uint32_t i = 0; i < end; ++i) {
       if (const auto flow = read_record(records_[i])) {
-        show(*flow);
+        show(FlowIndex{i}, *flow);
       }
     }
+  }
+
+  /// A consistent copy of the record, which may be another flow's by now; empty when it is free.
+  [[nodiscard]] std::optional<Flow> at(FlowIndex index) const {
+    return number(index) < capacity_ ? read_record(records_[number(index)]) : std::nullopt;
   }
 
   /// Looks at every record: ids are not indexed.

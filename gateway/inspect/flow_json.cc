@@ -46,11 +46,13 @@ std::uint64_t milliseconds_between(std::int64_t then_ns, std::int64_t now_ns) {
 void write_flow_facts(JsonWriter& json, const flows::Flow& flow, const FlowNames& names,
                       std::int64_t now_ns) {
   std::string scratch;
-  json.number("id", flow.id)
-      .text("tenant", names.tenant)
-      .text("tunnel", names.tunnel)
-      .number("tunnel_id", flow.tunnel)
-      .text("protocol", flows::protocol_name(flow.key.protocol));
+  json.number("id", flow.id).text("tenant", names.tenant).text("tunnel", names.tunnel);
+  if (flow.tunnel == flows::kNone32) {
+    json.null("tunnel_id");
+  } else {
+    json.number("tunnel_id", flow.tunnel);
+  }
+  json.text("protocol", flows::protocol_name(flow.key.protocol));
   write_endpoint(json, "source", flow.key.source, scratch);
   write_endpoint(json, "destination", flow.key.destination, scratch);
   json.text("action", flows::name(flow.action))

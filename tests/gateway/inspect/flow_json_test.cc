@@ -58,6 +58,12 @@ TEST(FlowJson, FlowWithoutAnUpstreamHasNullThere) {
   EXPECT_NE(facts_of(flow, 0).find(R"("upstream":null)"), std::string::npos);
 }
 
+TEST(FlowJson, FlowOfNoTunnelHasNoTunnelId) {
+  auto flow = tcp_flow();
+  flow.tunnel = flows::kNone32;
+  EXPECT_NE(facts_of(flow, 0).find(R"("tunnel_id":null)"), std::string::npos);
+}
+
 TEST(FlowJson, TimeThatWouldBeNegativeIsZero) {
   EXPECT_EQ(milliseconds_between(2 * kSecond, kSecond), 0u);
   EXPECT_EQ(milliseconds_between(INT64_MIN, INT64_MAX), 18446744073709u);

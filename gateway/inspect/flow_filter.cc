@@ -1,0 +1,204 @@
+#include "gateway/inspect/flow_filter.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "base/utf8.h"
+#include "flows/protocol.h"
+
+namespace gateway {
+namespace {
+
+using base::Unexpected;
+using flows::Action;
+using flows::FlowState;
+using flows::Protocol;
+
+constexpr std::size_t kShownBytes = 64;
+constexpr std::string_view kKeys =
+    "tenant, tunnel, protocol, state, action, rule, source, destination";
+constexpr std::array kProtocols = {Protocol::kTcp, Protocol::kUdp, Protocol::kIcmp,
+                                   Protocol::kIcmpv6};
+constexpr std::array kStates = {FlowState::kDialing, FlowState::kSynReceived,
+                                FlowState::kEstablished, FlowState::kClosing, FlowState::kTimeWait};
+constexpr std::array kActions = {Action::kUpgrade, Action::kForward, Action::kReject,
+                                 Action::kDrop};
+
+Unexpected<std::string> wrong(const std::string& why) {
+  return Unexpected{"filter: " + why};
+}
+
+std::string shown(std::string_view text) {
+  return "'" + base::printable(text, kShownBytes) + "'";
+}
+
+template <class Number>
+std::optional<Number> number_of(std::string_view text) {
+  Number number{};
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failed != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+// The one of `known` that is called `value`.
+template <class Known>
+base::Result<typename Known::value_type, std::string> one_of(const Known& known,
+                                                             std::string_view key,
+                                                             std::string_view value) {
+  std::string list;
+  for (const auto& candidate : known) {
+    if (name(candidate) == value) {
+      return candidate;
+    }
+    list += (list.empty() ? "" : ", ") + std::string(name(candidate));
+  }
+  return wrong(std::string(key) + ": " + shown(value) + " is not one of " + list);
+}
+
+// "10.0.0.0/8:443" into "10.0.0.0/8" and "443". Where there is no port, the second is empty. IPv6
+// has colons of its own, so its port stands behind a bracket.
+std::pair<std::string_view, std::optional<std::string_view>> split_port(std::string_view value) {
+  if (value.starts_with('[')) {
+    const std::size_t close = value.find(']');
+    if (close != std::string_view::npos && value.substr(close).starts_with("]:")) {
+      return {value.substr(1, close - 1), value.substr(close + 2)};
+    }
+    return {value, std::nullopt};
+  }
+  const std::size_t colon = value.find(':');
+  if (colon == std::string_view::npos || value.find(':', colon + 1) != std::string_view::npos) {
+    return {value, std::nullopt};
+  }
+  return {value.substr(0, colon), value.substr(colon + 1)};
+}
+
+}  // namespace
+
+base::Result<FlowFilter, std::string> FlowFilter::parse(std::span<const std::string> texts) {
+  static constexpr std::string_view kSpaces = " \t\n";
+  FlowFilter filter;
+  for (std::string_view rest : texts) {
+    while (true) {
+      rest.remove_prefix(std::min(rest.find_first_not_of(kSpaces), rest.size()));
+      if (rest.empty()) {
+        break;
+      }
+      const std::string_view text = rest.substr(0, rest.find_first_of(kSpaces));
+      auto term = parse_term(text);
+      if (!term) {
+        return Unexpected{term.error()};
+      }
+      filter.terms_.push_back(std::move(term).value());
+      rest.remove_prefix(text.size());
+    }
+  }
+  return filter;
+}
+
+base::Result<FlowFilter::Term, std::string> FlowFilter::parse_term(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) {
+    return wrong(shown(text) + " is not key=value; known keys: " + std::string(kKeys));
+  }
+  const std::string_view key = text.substr(0, equals);
+  const std::string_view value = text.substr(equals + 1);
+  if (key == "tenant") {
+    return Term(
+        NameTerm{NameTerm::Of::kTenant, std::string(value), number_of<std::uint32_t>(value)});
+  }
+  if (key == "tunnel") {
+    return Term(
+        NameTerm{NameTerm::Of::kTunnel, std::string(value), number_of<std::uint32_t>(value)});
+  }
+  if (key == "rule") {
+    return Term(NameTerm{NameTerm::Of::kRule, std::string(value), number_of<std::uint32_t>(value)});
+  }
+  if (key == "source" || key == "destination") {
+    return parse_end(key, value);
+  }
+  if (key == "protocol") {
+    return parse_protocol(value);
+  }
+  if (key == "state") {
+    const auto state = one_of(kStates, key, value);
+    return state ? base::Result<Term, std::string>(*state) : Unexpected{state.error()};
+  }
+  if (key == "action") {
+    const auto action = one_of(kActions, key, value);
+    return action ? base::Result<Term, std::string>(*action) : Unexpected{action.error()};
+  }
+  return wrong("unknown key " + shown(key) + "; known: " + std::string(kKeys));
+}
+
+base::Result<FlowFilter::Term, std::string> FlowFilter::parse_end(std::string_view key,
+                                                                  std::string_view value) {
+  const auto [host, digits] = split_port(value);
+  EndTerm term{.is_source = key == "source", .prefix = {}, .port = {}};
+  const auto port = digits ? number_of<std::uint16_t>(*digits) : std::nullopt;
+  if (!host.empty()) {
+    term.prefix = base::IpPrefix::parse(host);
+  }
+  const bool host_is_wrong = !host.empty() && !term.prefix;
+  const bool port_is_wrong = digits && !port;
+  if (host_is_wrong || port_is_wrong || (host.empty() && !port)) {
+    return wrong(std::string(key) + ": " + shown(value) +
+                 " is not an address, a prefix, or either with :PORT");
+  }
+  term.port = port ? std::optional(base::Port{*port}) : std::nullopt;
+  return Term(term);
+}
+
+base::Result<FlowFilter::Term, std::string> FlowFilter::parse_protocol(std::string_view value) {
+  for (const Protocol protocol : kProtocols) {
+    if (flows::protocol_name(protocol) == value) {
+      return Term(protocol);
+    }
+  }
+  if (const auto number = number_of<std::uint8_t>(value)) {
+    return Term(Protocol{*number});
+  }
+  return wrong("protocol: " + shown(value) +
+               " is not tcp, udp, icmp, icmpv6 or a number below 256");
+}
+
+bool FlowFilter::holds(const NameTerm& term, const flows::Flow& flow, const FlowNames& names) {
+  switch (term.of) {
+    case NameTerm::Of::kTenant:
+      return term.name == names.tenant || term.number == flow.key.tenant;
+    case NameTerm::Of::kTunnel:
+      return term.name == names.tunnel || term.number == flow.tunnel;
+    case NameTerm::Of::kRule:
+      return term.name == names.rule || term.number == flow.rule;
+  }
+  return false;
+}
+
+bool FlowFilter::holds(const EndTerm& term, const flows::Flow& flow) {
+  const base::Endpoint& end = term.is_source ? flow.key.source : flow.key.destination;
+  return (!term.prefix || term.prefix->contains(end.address)) &&
+         (!term.port || *term.port == end.port);
+}
+
+bool FlowFilter::matches(const flows::Flow& flow, const FlowNames& names) const {
+  return std::ranges::all_of(terms_, [&](const Term& term) {
+    if (const auto* by_name = std::get_if<NameTerm>(&term)) {
+      return holds(*by_name, flow, names);
+    }
+    if (const auto* end = std::get_if<EndTerm>(&term)) {
+      return holds(*end, flow);
+    }
+    if (const auto* protocol = std::get_if<Protocol>(&term)) {
+      return *protocol == flow.key.protocol;
+    }
+    if (const auto* state = std::get_if<FlowState>(&term)) {
+      return *state == flow.state;
+    }
+    return std::get<Action>(term) == flow.action;
+  });
+}
+
+}  // namespace gateway

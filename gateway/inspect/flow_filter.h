@@ -1,0 +1,63 @@
+// FlowFilter: which flows to show: `tenant=acme protocol=tcp destination=10.0.0.0/8:443`.
+//
+// Every term must hold. A key may stand more than once: source=10.0.0.0/8 source=:53 is both.
+//
+//     tenant, tunnel, rule    a name, or the number
+//     protocol                tcp, udp, icmp, icmpv6, or a number
+//     state, action           a name
+//     source, destination     ADDRESS, PREFIX, :PORT, ADDRESS:PORT, PREFIX:PORT; IPv6 in brackets
+//                             before a port
+//
+// Pure; fuzzed by tests/fuzz/fuzz_flow_filter.cc.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/endpoint.h"
+#include "base/ip_prefix.h"
+#include "base/result.h"
+#include "flows/flow.h"
+#include "gateway/inspect/flow_json.h"
+
+namespace gateway {
+
+class FlowFilter {
+ public:
+  FlowFilter() = default;  // lets every flow through
+
+  /// Reads terms, each text one or several of them with spaces between. Fails with what is wrong:
+  /// "filter: unknown key 'tennant'; known: tenant, ...".
+  static base::Result<FlowFilter, std::string> parse(std::span<const std::string> texts);
+
+  [[nodiscard]] bool matches(const flows::Flow& flow, const FlowNames& names) const;
+  [[nodiscard]] bool lets_everything_through() const { return terms_.empty(); }
+
+ private:
+  struct NameTerm {
+    enum class Of : std::uint8_t { kTenant, kTunnel, kRule } of{};
+    std::string name;
+    std::optional<std::uint32_t> number;
+  };
+  struct EndTerm {
+    bool is_source = false;
+    std::optional<base::IpPrefix> prefix;
+    std::optional<base::Port> port;
+  };
+  using Term = std::variant<NameTerm, EndTerm, flows::Protocol, flows::FlowState, flows::Action>;
+
+  static base::Result<Term, std::string> parse_term(std::string_view text);
+  static base::Result<Term, std::string> parse_end(std::string_view key, std::string_view value);
+  static base::Result<Term, std::string> parse_protocol(std::string_view value);
+  static bool holds(const NameTerm& term, const flows::Flow& flow, const FlowNames& names);
+  static bool holds(const EndTerm& term, const flows::Flow& flow);
+
+  std::vector<Term> terms_;
+};
+
+}  // namespace gateway

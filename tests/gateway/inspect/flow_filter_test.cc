@@ -1,0 +1,115 @@
+#include "gateway/inspect/flow_filter.h"
+
+#include <gtest/gtest.h>
+
+namespace gateway {
+namespace {
+
+constexpr FlowNames kNames{.tenant = "acme", .tunnel = "laptop-17", .rule = "web"};
+
+flows::Flow flow_of(const std::string& source, const std::string& destination) {
+  flows::Flow flow;
+  flow.key = {.source = *base::Endpoint::parse(source),
+              .destination = *base::Endpoint::parse(destination),
+              .tenant = 1001,
+              .protocol = flows::Protocol::kTcp};
+  flow.tunnel = 4;
+  flow.rule = 2;
+  flow.state = flows::FlowState::kEstablished;
+  return flow;
+}
+
+const flows::Flow kFlow = flow_of("10.1.2.3:40000", "[2001:db8::1]:443");
+
+bool matches(const std::string& text, const flows::Flow& flow = kFlow) {
+  const auto filter = FlowFilter::parse(std::vector{text});
+  EXPECT_TRUE(filter) << text << ": " << filter.error();
+  return filter && filter->matches(flow, kNames);
+}
+
+std::string error_of(const std::string& text) {
+  const auto filter = FlowFilter::parse(std::vector{text});
+  EXPECT_FALSE(filter) << text;
+  return filter ? "" : filter.error();
+}
+
+TEST(FlowFilter, WithoutTermsLetsEverythingThrough) {
+  EXPECT_TRUE(matches(""));
+  EXPECT_TRUE(matches("  "));
+  EXPECT_TRUE(FlowFilter().matches(kFlow, kNames));
+  EXPECT_TRUE(FlowFilter().lets_everything_through());
+}
+
+TEST(FlowFilter, NamesMayBeGivenAsTheirNumbers) {
+  EXPECT_TRUE(matches("tenant=acme"));
+  EXPECT_TRUE(matches("tenant=1001"));
+  EXPECT_FALSE(matches("tenant=acm"));
+  EXPECT_TRUE(matches("tunnel=laptop-17"));
+  EXPECT_TRUE(matches("tunnel=4"));
+  EXPECT_FALSE(matches("tunnel=5"));
+  EXPECT_TRUE(matches("rule=web"));
+  EXPECT_TRUE(matches("rule=2"));
+  EXPECT_FALSE(matches("rule=default"));
+}
+
+TEST(FlowFilter, ProtocolStateAndActionAreNames) {
+  EXPECT_TRUE(matches("protocol=tcp"));
+  EXPECT_TRUE(matches("protocol=6"));
+  EXPECT_FALSE(matches("protocol=udp"));
+  EXPECT_TRUE(matches("state=established"));
+  EXPECT_FALSE(matches("state=time_wait"));
+  EXPECT_TRUE(matches("action=upgrade"));
+  EXPECT_FALSE(matches("action=drop"));
+}
+
+TEST(FlowFilter, EndsAreAddressesPrefixesAndPorts) {
+  for (const char* holds :
+       {"source=10.1.2.3", "source=10.0.0.0/8", "source=:40000", "source=10.1.2.3:40000",
+        "source=10.0.0.0/8:40000", "destination=2001:db8::1", "destination=2001:db8::/32",
+        "destination=:443", "destination=[2001:db8::1]:443", "destination=[2001:db8::/32]:443"}) {
+    EXPECT_TRUE(matches(holds)) << holds;
+  }
+  for (const char* fails :
+       {"source=10.1.2.4", "source=11.0.0.0/8", "source=:443", "source=10.1.2.3:443",
+        "source=11.0.0.0/8:40000", "source=::/0", "destination=2001:db8::2", "destination=:40000",
+        "destination=[2001:db8::1]:444", "destination=0.0.0.0/0"}) {
+    EXPECT_FALSE(matches(fails)) << fails;
+  }
+}
+
+TEST(FlowFilter, EveryTermMustHold) {
+  EXPECT_TRUE(matches("tenant=acme protocol=tcp\tsource=10.0.0.0/8  source=:40000"));
+  EXPECT_FALSE(matches("tenant=acme protocol=udp"));
+  const auto filter = FlowFilter::parse(std::vector<std::string>{"tenant=acme", "state=dialing"});
+  ASSERT_TRUE(filter);
+  EXPECT_FALSE(filter->matches(kFlow, kNames));
+}
+
+TEST(FlowFilter, WhatItDoesNotKnowIsNamedWithWhatItDoes) {
+  EXPECT_EQ(error_of("tennant=acme"),
+            "filter: unknown key 'tennant'; known: tenant, tunnel, protocol, state, action, rule, "
+            "source, destination");
+  for (const std::string bad : {"acme", "=acme", "tenant="}) {
+    EXPECT_EQ(error_of(bad), "filter: '" + bad +
+                                 "' is not key=value; known keys: tenant, tunnel, protocol, state, "
+                                 "action, rule, source, destination");
+  }
+  EXPECT_EQ(error_of("tenant=acme state=open"),
+            "filter: state: 'open' is not one of dialing, syn_received, established, closing, "
+            "time_wait");
+  EXPECT_EQ(error_of("action=allow"),
+            "filter: action: 'allow' is not one of upgrade, forward, reject, drop");
+  EXPECT_EQ(error_of("protocol=256"),
+            "filter: protocol: '256' is not tcp, udp, icmp, icmpv6 or a number below 256");
+}
+
+TEST(FlowFilter, EndThatCannotBeReadIsNamed) {
+  for (const std::string bad : {"10.0.0.300", "10.1.2.3/8", ":", ":65536", "10.0.0.1:", "[::1]",
+                                "[::1]:", "[::1", "example.org:443", "10.0.0.1:http"}) {
+    EXPECT_EQ(error_of("source=" + bad),
+              "filter: source: '" + bad + "' is not an address, a prefix, or either with :PORT");
+  }
+}
+
+}  // namespace
+}  // namespace gateway
