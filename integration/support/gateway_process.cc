@@ -1,11 +1,8 @@
 #include "integration/support/gateway_process.h"
 
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -50,13 +47,23 @@ std::string yaml_of(const GatewayConfig& config, const std::string& directory) {
   return yaml;
 }
 
-bool answers(const std::string& socket_path) {
-  const auto socket = base::Fd::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, socket_path.data(),
-              std::min(socket_path.size(), sizeof(address.sun_path) - 1));
-  return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+// Whether somebody listens there. Without connecting: the gateway would count that as a tunnel that
+// said nothing. A line of /proc/net/unix: "address: references protocol flags type state inode
+// path".
+bool is_listening(const std::string& socket_path) {
+  constexpr unsigned kListens = 1U << 16U;  // __SO_ACCEPTCON in linux/net.h
+  std::ifstream sockets("/proc/net/unix");
+  for (std::string line; std::getline(sockets, line);) {
+    std::istringstream fields(line);
+    std::string word;
+    unsigned flags = 0;
+    std::string path;
+    fields >> word >> word >> word >> std::hex >> flags >> word >> word >> word >> path;
+    if (path == socket_path && (flags & kListens) != 0) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // Parent of every process, from /proc/PID/stat: "PID (name) state PPID ...". The name may hold
@@ -105,7 +112,8 @@ std::vector<pid_t> descendants_of(pid_t pid) {
   return found;
 }
 
-GatewayProcess::GatewayProcess(const GatewayConfig& config) {
+GatewayProcess::GatewayProcess(const GatewayConfig& config)
+    : has_onramp_(config.onramps.find("{dir}/onramp.sock") != std::string::npos) {
   std::ofstream(file("config.yaml")) << yaml_of(config, directory_.path());
   start();
 }
@@ -123,8 +131,10 @@ void GatewayProcess::start() {
   program_.emplace(Program::start(
       {LIFTGATE_PROGRAM, "serve", "--config", file("config.yaml")},
       {.environment = {"LIFTGATE_SOCKET=" + control(), "XDG_RUNTIME_DIR=" + directory_.path()}}));
-  const bool ready =
-      eventually([&] { return answers(control()) || !program_->is_running(); }) && is_running();
+  const auto is_up = [&] {
+    return is_listening(control()) && (!has_onramp_ || is_listening(onramp()));
+  };
+  const bool ready = eventually([&] { return is_up() || !is_running(); }) && is_running();
   if (!ready) {
     const Finished finished = program_->wait(0ms);
     program_.reset();

@@ -35,7 +35,8 @@ struct GatewayConfig {
 
 class GatewayProcess {
  public:
-  /// Returns once the control socket answers. Throws, with the log, when the gateway ends instead.
+  /// Returns once the control socket and the on-ramp listen. Throws, with the log, when the gateway
+  /// ends instead.
   explicit GatewayProcess(const GatewayConfig& config = {});
   ~GatewayProcess();
   GatewayProcess(const GatewayProcess&) = delete;
@@ -76,6 +77,7 @@ class GatewayProcess {
   void expect_no_process_left(const std::vector<pid_t>& descendants) const;
 
   test_support::TempDirectory directory_;
+  bool has_onramp_;
   std::optional<Program> program_;  // until it is stopped
   std::string last_log_;
 };
