@@ -74,6 +74,18 @@ std::string_view name(Drop reason) {
       return "sandbox_down";
     case Drop::kNoBinding:
       return "no_binding";
+    case Drop::kPingForbidden:
+      return "ping_forbidden";
+    case Drop::kNoUdpSocket:
+      return "no_udp_socket";
+    case Drop::kUnrelatedIcmpError:
+      return "unrelated_icmp_error";
+    case Drop::kIcmpRateLimited:
+      return "icmp_rate_limited";
+    case Drop::kFilteredReply:
+      return "filtered_reply";
+    case Drop::kUpstreamSendFailed:
+      return "upstream_send_failed";
   }
   base::check_failed("reason is a Drop", __FILE__, __LINE__);
 }
@@ -148,6 +160,18 @@ std::string_view explain(Drop reason) {
       return "The sandbox is being restarted";
     case Drop::kNoBinding:
       return "The packet left the sandbox for a NAT binding that nobody holds";
+    case Drop::kPingForbidden:
+      return "The kernel allows the gateway no ping sockets (net.ipv4.ping_group_range)";
+    case Drop::kNoUdpSocket:
+      return "The tenant has as many datagram sockets as it may have, all in use";
+    case Drop::kUnrelatedIcmpError:
+      return "The ICMP error is about no flow that could be told of it";
+    case Drop::kIcmpRateLimited:
+      return "The tenant has been sent as many ICMP errors as it may be for now";
+    case Drop::kFilteredReply:
+      return "A datagram came from where the client has not sent anything";
+    case Drop::kUpstreamSendFailed:
+      return "The datagram could not be sent to its upstream";
   }
   base::check_failed("reason is a Drop", __FILE__, __LINE__);
 }

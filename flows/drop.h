@@ -40,6 +40,8 @@ enum class Drop : std::uint8_t {
   kHeldSyn,       // a SYN again, while its upstream is being dialled
   kTtlExceeded,
   kUnsupportedProtocol,
+  kNoUdpSocket,    // the tenant has as many datagram sockets as it may have, all in use
+  kPingForbidden,  // by net.ipv4.ping_group_range
   // Policy.
   kRejectedByRule,
   kDroppedByRule,
@@ -50,9 +52,14 @@ enum class Drop : std::uint8_t {
   kSandboxWriteFailed,  // the kernel refused a packet on the sandbox's TUN
   kSandboxDown,         // the sandbox is being restarted
   kNoBinding,           // out of the sandbox for a binding that nobody holds
+  kUpstreamSendFailed,  // the kernel refused a datagram to its upstream
+  // The way back.
+  kFilteredReply,       // a datagram from where the client has not sent anything
+  kIcmpRateLimited,     // one ICMP error of our own too many
+  kUnrelatedIcmpError,  // about no flow that could be told of it
 };
 
-inline constexpr std::size_t kDropCount = static_cast<std::size_t>(Drop::kNoBinding) + 1;
+inline constexpr std::size_t kDropCount = static_cast<std::size_t>(Drop::kUnrelatedIcmpError) + 1;
 
 /// "bad_ip_checksum": snake case of the enumerator without its k.
 std::string_view name(Drop reason);

@@ -60,6 +60,8 @@ std::string_view name(EndReason reason) {
       return "rejected";
     case EndReason::kNoDescriptor:
       return "no_descriptor";
+    case EndReason::kEvicted:
+      return "evicted";
     case EndReason::kShutdown:
       return "shutdown";
   }

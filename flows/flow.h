@@ -45,6 +45,7 @@ enum class EndReason : std::uint8_t {
   kSandboxLost,   // the helper died
   kRejected,      // by a rule
   kNoDescriptor,  // refused for want of descriptors
+  kEvicted,       // its socket was wanted for another flow of the tenant
   kShutdown,
 };
 std::string_view name(EndReason reason);  // "reset_by_client"

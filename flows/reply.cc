@@ -5,6 +5,7 @@
 #include "base/byte_order.h"
 #include "base/check.h"
 #include "flows/internet_checksum.h"
+#include "flows/ip_header.h"
 
 namespace flows {
 
@@ -15,58 +16,15 @@ namespace {
 
 using Writable = std::span<std::byte>;
 
-constexpr std::size_t kIpv4HeaderBytes = 20;
-constexpr std::size_t kIpv6HeaderBytes = 40;
 constexpr std::size_t kTcpHeaderBytes = 20;
 constexpr std::size_t kIcmpHeaderBytes = 8;
 constexpr std::size_t kMaxIcmpErrorBytes = 576;     // RFC 1812 4.3.2.3
 constexpr std::size_t kMaxIcmpv6ErrorBytes = 1280;  // RFC 4443 2.4 c
 static_assert(kMaxReplyBytes == kMaxIcmpv6ErrorBytes && kMaxReplyBytes >= kMaxIcmpErrorBytes);
-constexpr std::uint8_t kHops = 64;  // the recommended default (IANA, "IP TTL")
-
-struct Ends {
-  const IpAddress& from;
-  const IpAddress& to;
-};
-
-constexpr std::size_t ip_header_bytes(bool v4) {
-  return v4 ? kIpv4HeaderBytes : kIpv6HeaderBytes;
-}
 
 void put(Writable out, std::size_t offset, std::span<const std::byte> bytes) {
   const Writable room = out.subspan(offset, bytes.size());
   std::copy(bytes.begin(), bytes.end(), room.begin());
-}
-
-// `out` is exactly the packet.
-void write_ipv4_header(Writable out, Ends ends, Protocol protocol) {
-  store_be<std::uint16_t>(out, 0, 0x4500);
-  store_be(out, 2, static_cast<std::uint16_t>(out.size()));
-  // Identification 0: with DF no reassembly will ever ask for it (RFC 6864 4.1).
-  store_be<std::uint32_t>(out, 4, 0x4000);
-  store_be(out, 8, kHops);
-  store_be(out, 9, static_cast<std::uint8_t>(protocol));
-  store_be<std::uint16_t>(out, 10, 0);
-  put(out, 12, ends.from.wire_bytes());
-  put(out, 16, ends.to.wire_bytes());
-  store_be(out, 10, checksum_of(sum_of(out.first(kIpv4HeaderBytes))));
-}
-
-void write_ipv6_header(Writable out, Ends ends, Protocol protocol) {
-  store_be<std::uint32_t>(out, 0, 0x60000000);
-  store_be(out, 4, static_cast<std::uint16_t>(out.size() - kIpv6HeaderBytes));
-  store_be(out, 6, static_cast<std::uint8_t>(protocol));
-  store_be(out, 7, kHops);
-  put(out, 8, ends.from.wire_bytes());
-  put(out, 24, ends.to.wire_bytes());
-}
-
-void write_ip_header(Writable out, Ends ends, Protocol protocol) {
-  if (ends.from.is_v4()) {
-    write_ipv4_header(out, ends, protocol);
-  } else {
-    write_ipv6_header(out, ends, protocol);
-  }
 }
 
 // ---- RST ----
@@ -103,18 +61,6 @@ bool is_multicast_or_broadcast(const IpAddress& address) {
   return address.bytes()[0] == std::byte{0xff};
 }
 
-bool is_icmp_error(const Packet& packet) {
-  if (packet.protocol == Protocol::kIcmpv6) {
-    return packet.icmp_type < 128 || packet.icmp_type == 137;  // RFC 4443 2.1; redirect
-  }
-  constexpr std::uint8_t kUnreachable = 3, kSourceQuench = 4, kRedirect = 5, kTimeExceeded = 11,
-                         kParameterProblem = 12;
-  return packet.protocol == Protocol::kIcmp &&
-         (packet.icmp_type == kUnreachable || packet.icmp_type == kSourceQuench ||
-          packet.icmp_type == kRedirect || packet.icmp_type == kTimeExceeded ||
-          packet.icmp_type == kParameterProblem);
-}
-
 bool may_be_answered(const Packet& packet) {
   if (packet.is_fragment) {
     // Of a fragment we have not seen the transport header: only these two cannot be ICMP errors.
@@ -127,13 +73,7 @@ bool may_be_answered(const Packet& packet) {
          !is_martian_source(packet.source.address);
 }
 
-struct IcmpHeader {
-  std::uint8_t type;
-  std::uint8_t code;
-  std::uint32_t rest = 0;  // of the header: unused, or a pointer into the quoted packet
-};
-
-IcmpHeader icmp_header(Unreachable why) {
+IcmpError unreachable_v4(Unreachable why) {
   constexpr std::uint8_t kType = 3;
   switch (why) {
     case Unreachable::kNet:
@@ -150,7 +90,7 @@ IcmpHeader icmp_header(Unreachable why) {
   base::check_failed("why is an Unreachable", __FILE__, __LINE__);
 }
 
-IcmpHeader icmpv6_header(Unreachable why, const Packet& packet) {
+IcmpError unreachable_v6(Unreachable why, const Packet& packet) {
   constexpr std::uint8_t kType = 1;
   constexpr std::uint8_t kParameterProblem = 4;
   switch (why) {
@@ -168,17 +108,41 @@ IcmpHeader icmpv6_header(Unreachable why, const Packet& packet) {
   base::check_failed("why is an Unreachable", __FILE__, __LINE__);
 }
 
-void write_icmp_message(Writable message, IcmpHeader header, std::span<const std::byte> quote,
+void write_icmp_message(Writable message, const IcmpError& error, std::span<const std::byte> quote,
                         std::uint32_t pseudo) {
-  store_be(message, 0, header.type);
-  store_be(message, 1, header.code);
+  store_be(message, 0, error.type);
+  store_be(message, 1, error.code);
   store_be<std::uint16_t>(message, 2, 0);
-  store_be(message, 4, header.rest);
+  store_be(message, 4, error.rest);
   put(message, kIcmpHeaderBytes, quote);
   store_be(message, 2, checksum_of(pseudo + sum_of(message)));
 }
 
 }  // namespace
+
+IcmpError unreachable(Unreachable why, const Packet& packet) {
+  return packet.is_v4() ? unreachable_v4(why) : unreachable_v6(why, packet);
+}
+
+IcmpError time_exceeded(bool v4) {
+  return {static_cast<std::uint8_t>(v4 ? 11 : 3), 0};
+}
+
+IcmpError too_big(bool v4, std::uint32_t mtu_bytes) {
+  return v4 ? IcmpError{3, 4, std::min(mtu_bytes, 0xffffU)} : IcmpError{2, 0, mtu_bytes};
+}
+
+bool is_icmp_error(const Packet& packet) {
+  if (packet.protocol == Protocol::kIcmpv6) {
+    return packet.icmp_type < 128 || packet.icmp_type == 137;  // RFC 4443 2.1; redirect
+  }
+  constexpr std::uint8_t kUnreachable = 3, kSourceQuench = 4, kRedirect = 5, kTimeExceeded = 11,
+                         kParameterProblem = 12;
+  return packet.protocol == Protocol::kIcmp &&
+         (packet.icmp_type == kUnreachable || packet.icmp_type == kSourceQuench ||
+          packet.icmp_type == kRedirect || packet.icmp_type == kTimeExceeded ||
+          packet.icmp_type == kParameterProblem);
+}
 
 std::optional<std::size_t> build_reset(const Packet& packet, std::span<std::byte> out) {
   if (packet.protocol != Protocol::kTcp || packet.is_fragment || packet.tcp_flags.rst()) {
@@ -194,6 +158,12 @@ std::optional<std::size_t> build_reset(const Packet& packet, std::span<std::byte
 std::optional<std::size_t> build_unreachable(std::span<const std::byte> original,
                                              const Packet& packet, Unreachable why,
                                              const IpAddress& from, std::span<std::byte> out) {
+  return build_icmp_error(original, packet, unreachable(why, packet), from, out);
+}
+
+std::optional<std::size_t> build_icmp_error(std::span<const std::byte> original,
+                                            const Packet& packet, const IcmpError& error,
+                                            const IpAddress& from, std::span<std::byte> out) {
   const bool v4 = packet.is_v4();
   CHECK(from.is_v4() == v4 && original.size() == packet.total_bytes);
   if (!may_be_answered(packet)) {
@@ -210,7 +180,7 @@ std::optional<std::size_t> build_unreachable(std::span<const std::byte> original
   const std::uint32_t pseudo = v4 ? 0
                                   : pseudo_header_sum(from, packet.source.address, protocol,
                                                       static_cast<std::uint32_t>(message.size()));
-  write_icmp_message(message, v4 ? icmp_header(why) : icmpv6_header(why, packet), quote, pseudo);
+  write_icmp_message(message, error, quote, pseudo);
   return reply.size();
 }
 

@@ -30,6 +30,26 @@ enum class Unreachable : std::uint8_t {
   kAdminProhibited,  // v4 code 13, v6 code 1
 };
 
+/// The head of an ICMP or ICMPv6 error; which of the two is the packet's matter.
+struct IcmpError {
+  std::uint8_t type = 0;
+  std::uint8_t code = 0;
+  std::uint32_t rest = 0;  // of the header: unused, an MTU, or a pointer into the quoted packet
+
+  friend bool operator==(const IcmpError&, const IcmpError&) = default;
+};
+
+/// As the family of `packet` says it.
+IcmpError unreachable(Unreachable why, const Packet& packet);
+/// In transit (RFC 792 type 11 code 0, RFC 4443 3.3).
+IcmpError time_exceeded(bool v4);
+/// "Fragmentation needed" (RFC 1191 4) or "packet too big" (RFC 4443 3.2).
+IcmpError too_big(bool v4, std::uint32_t mtu_bytes);
+
+/// Whether `packet` is an ICMP message that must never be answered with another: an error, or a
+/// redirect.
+bool is_icmp_error(const Packet& packet);
+
 /// Writes the ICMP error for `original`, whose parse is `packet`, sent by `from` (an address of the
 /// packet's family) to the packet's source. Quotes what the family wants: v4 the whole packet up to
 /// 576 bytes in all (RFC 1812 4.3.2.3), v6 up to 1280.
@@ -37,6 +57,11 @@ enum class Unreachable : std::uint8_t {
 /// Nothing when the packet must not be answered (RFC 1122 3.2.2, RFC 4443 2.4 e): an ICMP error, a
 /// fragment other than the first of TCP or UDP, a multicast or broadcast destination, or a source
 /// that is no host.
+std::optional<std::size_t> build_icmp_error(std::span<const std::byte> original,
+                                            const Packet& packet, const IcmpError& error,
+                                            const base::IpAddress& from, std::span<std::byte> out);
+
+/// build_icmp_error() of unreachable().
 std::optional<std::size_t> build_unreachable(std::span<const std::byte> original,
                                              const Packet& packet, Unreachable why,
                                              const base::IpAddress& from, std::span<std::byte> out);

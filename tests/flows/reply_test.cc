@@ -144,6 +144,34 @@ TEST(BuildUnreachable, SaysWhyInTheTermsOfTheFamily) {
   }
 }
 
+TEST(BuildIcmpError, CarriesTypeCodeAndTheRestOfItsHeader) {
+  struct Case {
+    PacketBuilder original;
+    IcmpError error;
+    std::vector<unsigned> type_and_code;
+    std::uint32_t rest;
+  };
+  for (const auto& [original, error, type_and_code, rest] :
+       {Case{udp(kA4, kB4), time_exceeded(true), {11, 0}, 0},
+        Case{udp(kA6, kB6), time_exceeded(false), {3, 0}, 0},
+        Case{udp(kA4, kB4), too_big(true, 1300), {3, 4}, 1300},
+        Case{udp(kA4, kB4), too_big(true, 70000), {3, 4}, 65535},
+        Case{udp(kA6, kB6), too_big(false, 70000), {2, 0}, 70000}}) {
+    const Bytes bytes = original.build();
+    const Packet packet = parsed(bytes);
+    Bytes out(kMaxReplyBytes);
+    const auto size =
+        build_icmp_error(bytes, packet, error, address(packet.is_v4() ? kRouter4 : kRouter6), out);
+    ASSERT_TRUE(size);
+    out.resize(*size);
+    const Packet reply = parsed(out);
+    EXPECT_EQ((std::vector<unsigned>{reply.icmp_type, reply.icmp_code}), type_and_code);
+    EXPECT_EQ(get32(out, reply.transport_offset + 4), rest);
+    EXPECT_TRUE(is_icmp_error(reply));
+    EXPECT_FALSE(is_icmp_error(packet));
+  }
+}
+
 TEST(BuildUnreachable, GoesFromTheGivenAddressToTheSource) {
   const Packet four = parsed(unreachable_for(tcp(kA4, kB4).syn()).value());
   EXPECT_EQ(four.source.address, address(kRouter4));
