@@ -28,6 +28,7 @@ namespace gateway {
 inline constexpr std::uint32_t kMostFlows = 1U << 26;     // 12 GiB of flow table
 inline constexpr std::uint32_t kMostBindings = 1U << 24;  // 261 addresses in the sandbox
 inline constexpr std::uint32_t kMostDials = 65'535;
+inline constexpr std::uint32_t kMostUdpSockets = 1U << 20;
 inline constexpr std::size_t kMostSocketPathBytes = 107;  // unix(7), sun_path without its end
 inline constexpr std::size_t kMostPathBytes = 4095;       // PATH_MAX without its end
 inline constexpr std::size_t kMostRules = flows::kDefaultRule;
@@ -48,6 +49,10 @@ inline constexpr std::array<std::pair<std::string_view, flows::Action>, 4> kActi
      {"drop", flows::Action::kDrop}}};
 inline constexpr std::array<std::pair<std::string_view, Handshake>, 2> kHandshakes = {
     {{"held", Handshake::kHeld}, {"eager", Handshake::kEager}}};
+inline constexpr std::array<std::pair<std::string_view, UdpFilter>, 3> kUdpFilters = {
+    {{"address_dependent", UdpFilter::kAddressDependent},
+     {"endpoint_independent", UdpFilter::kEndpointIndependent},
+     {"address_and_port_dependent", UdpFilter::kAddressAndPortDependent}}};
 inline constexpr std::array<std::pair<std::string_view, LogSettings::Format>, 2> kFormats = {
     {{"text", LogSettings::Format::kText}, {"json", LogSettings::Format::kJson}}};
 inline constexpr std::array<std::pair<std::string_view, LogSettings::Level>, 5> kLevels = {
@@ -134,6 +139,9 @@ void describe(V& v, TenantSettings& tenant) {
   v.value("max_flows", tenant.max_flows, CountKind{.most = kMostFlows}, "At once.");
   v.value("max_dials", tenant.max_dials, CountKind{.most = kMostDials},
           "Connections to upstreams under way at once.");
+  v.value("max_udp_sockets", tenant.max_udp_sockets, CountKind{.most = kMostUdpSockets},
+          "Each serves all UDP flows of one client port. When there are as many, the one that has\n"
+          "been idle for longest gives way. As many again for ICMP echo.");
 }
 
 template <class V>
@@ -196,6 +204,14 @@ void describe(V& v, NatSettings& nat) {
 }
 
 template <class V>
+void describe(V& v, UdpSettings& udp) {
+  v.value("filter", udp.filter, ChoiceKind<UdpFilter>{setting_kinds::kUdpFilters},
+          "From where datagrams may come back to a client's port: from the addresses that it has\n"
+          "sent to (address_dependent), from anywhere (endpoint_independent), or only from the\n"
+          "very ports (address_and_port_dependent).");
+}
+
+template <class V>
 void describe(V& v, LogSettings& log) {
   v.value("format", log.format, ChoiceKind<LogSettings::Format>{setting_kinds::kFormats},
           "text or json: one line or one object per fact, to stderr.");
@@ -241,6 +257,7 @@ void describe(V& v, Settings& settings) {
       setting_samples::rules());
   v.section("flows", settings.flows, "");
   v.section("nat", settings.nat, "");
+  v.section("udp", settings.udp, "");
   v.value("handshake", settings.handshake, ChoiceKind<Handshake>{setting_kinds::kHandshakes},
           "held: a client's SYN is answered when its upstream has answered, and as it has.\n"
           "eager: it is answered at once.");

@@ -45,6 +45,7 @@ struct TenantSettings {
   std::vector<base::IpPrefix> sources;  // empty: any source
   std::uint32_t max_flows = 100'000;
   std::uint32_t max_dials = 1'024;
+  std::uint32_t max_udp_sockets = 4'096;
 
   friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
 };
@@ -105,6 +106,19 @@ struct NatSettings {
   friend bool operator==(const NatSettings&, const NatSettings&) = default;
 };
 
+/// What may come back to a UDP client (RFC 4787 section 5).
+enum class UdpFilter : std::uint8_t {
+  kEndpointIndependent,
+  kAddressDependent,
+  kAddressAndPortDependent,
+};
+
+struct UdpSettings {
+  UdpFilter filter = UdpFilter::kAddressDependent;
+
+  friend bool operator==(const UdpSettings&, const UdpSettings&) = default;
+};
+
 struct LogSettings {
   enum class Format : std::uint8_t { kText, kJson };
   enum class Level : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
@@ -122,6 +136,7 @@ struct Settings {
   std::vector<Rule> rules;
   FlowSettings flows;
   NatSettings nat;
+  UdpSettings udp;
   Handshake handshake = Handshake::kHeld;
   std::string audit_path;  // empty: no audit log
   LogSettings log;

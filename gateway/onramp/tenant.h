@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "flows/token_bucket.h"
 #include "gateway/config/settings.h"
 #include "gateway/offramp/tunnel_routes.h"
 
@@ -19,6 +20,9 @@ struct Tenant {
   std::uint32_t flows = 0;
   std::uint32_t dials = 0;  // connects under way
   std::uint64_t flows_total = 0;
+  // ICMP errors of our own making (RFC 4443 2.4 f). Chosen: the rate that Linux allows itself
+  // (net.ipv4.icmp_msgs_per_sec), and a burst that several traceroutes at once do not reach.
+  flows::TokenBucket icmp_errors{1000, 250};
 };
 
 }  // namespace gateway
