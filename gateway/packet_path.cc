@@ -1,7 +1,10 @@
 #include "gateway/packet_path.h"
 
+#include <array>
+
 #include "flows/segmenter.h"
 #include "gateway/upgrade/mss.h"
+#include "nat/echo.h"
 #include "nat/rewrite.h"
 #include "nat/ttl.h"
 
@@ -29,6 +32,15 @@ void add(WireCount& total, const WireCount& more) {
 
 bool is_tcp(const Packet& packet) {
   return packet.protocol == Protocol::kTcp;
+}
+
+bool is_echo_request(const Packet& packet) {
+  return packet.is_echo && (packet.icmp_type == 8 || packet.icmp_type == 128);
+}
+
+// What a flow of it could be upgraded to.
+bool is_upgradable(const Packet& packet) {
+  return is_tcp(packet) || packet.protocol == Protocol::kUdp || is_echo_request(packet);
 }
 
 bool is_denied(const Flow& flow) {
@@ -70,6 +82,10 @@ void PacketPath::from_tunnel(Tunnel& tunnel, const RawPacket& raw) {
     dropped(tunnel, Drop::kSourceNotAllowed);
   } else if (packet->is_fragment) {
     dropped(tunnel, Drop::kFragment);
+  } else if (is_for_gateway(tunnel, raw, *packet)) {
+    return;
+  } else if (flows::is_icmp_error(*packet)) {
+    dropped(tunnel, Drop::kUnrelatedIcmpError);
   } else if (const auto match = flows_.find(flows::key_of(tunnel.tenant().settings.id, *packet))) {
     known(tunnel, raw, *packet, *match);
   } else {
@@ -95,7 +111,7 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
   } else {
-    forward(match.index, raw, packet, flow.tunnel);
+    forward(match.index, tunnel, raw, packet, flow.tunnel);
   }
 }
 
@@ -107,13 +123,15 @@ void PacketPath::act(FlowIndex index, Tunnel& tunnel, const RawPacket& raw, cons
   }
   switch (const Flow& flow = flows_[index]; flow.action) {
     case Action::kUpgrade:
-      if (upgrade_->admits(index, raw, packet)) {
-        upgrade_->to_outside(index, raw, packet);
+      if (!is_tcp(packet)) {
+        upgrade_datagram(index, tunnel, raw, packet);
+      } else if (upgrades_->tcp.admits(index, raw, packet)) {
+        upgrades_->tcp.to_outside(index, raw, packet);
         sandbox_.write(raw, packet);
       }
       return;
     case Action::kForward:
-      forward(index, raw, packet, flow.peer_tunnel);
+      forward(index, tunnel, raw, packet, flow.peer_tunnel);
       return;
     case Action::kReject: {
       dropped(tunnel, Drop::kRejectedByRule);
@@ -124,6 +142,19 @@ void PacketPath::act(FlowIndex index, Tunnel& tunnel, const RawPacket& raw, cons
     case Action::kDrop:
       dropped(tunnel, Drop::kDroppedByRule);
       return;
+  }
+}
+
+void PacketPath::upgrade_datagram(FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
+                                  const Packet& packet) {
+  if (!is_upgradable(packet)) {
+    dropped(tunnel, Drop::kUnsupportedProtocol);
+  } else if (packet.ttl <= 1) {
+    ttl_exceeded(tunnel, raw, packet);
+  } else if (flows_[index].attachment == flows::kNone32) {  // killed
+    flows_.count_down(index, answer(tunnel, raw, packet, Unreachable::kAdminProhibited));
+  } else {
+    upgrades_->datagrams(index).send(index, raw, packet);
   }
 }
 
@@ -155,12 +186,17 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     }
     opening.peer_tunnel = *peer;
   }
-  if (decision.action == Action::kUpgrade) {
-    if (!is_tcp(packet)) {
-      dropped(tunnel, Drop::kUnsupportedProtocol);
-      answer(tunnel, raw, packet, Unreachable::kAdminProhibited);
-      return;
-    }
+  if (decision.action == Action::kUpgrade && !is_upgradable(packet)) {
+    dropped(tunnel, Drop::kUnsupportedProtocol);
+    answer(tunnel, raw, packet, Unreachable::kAdminProhibited);
+    return;
+  }
+  if (packet.ttl <= 1 &&
+      (decision.action == Action::kUpgrade || decision.action == Action::kForward)) {
+    ttl_exceeded(tunnel, raw, packet);
+    return;
+  }
+  if (decision.action == Action::kUpgrade && is_tcp(packet)) {
     if (tenant.dials >= tenant.settings.max_dials) {
       dropped(tunnel, Drop::kDialLimit);  // the client tries again, and may have more luck
       return;
@@ -181,17 +217,25 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
     return;
   }
   flows_.touch(*index, Side::kInitiator, flows::wire_count(packet, raw.vnet), packet, loop_.now());
-  if (opening.action == Action::kUpgrade) {
-    upgrade_->open(*index, raw, packet);
+  if (opening.action == Action::kUpgrade && is_tcp(packet)) {
+    upgrades_->tcp.open(*index, raw, packet);
     return;
   }
+  if (opening.action == Action::kUpgrade) {
+    if (const auto lack = upgrades_->datagrams(*index).open(*index)) {
+      dropped(tunnel, *lack);
+      flows_.count_down(*index, answer(tunnel, raw, packet, Unreachable::kAdminProhibited));
+      flows_.end(*index, EndReason::kNoDescriptor);
+      return;
+    }
+  }
   act(*index, tunnel, raw, packet);
-  if (opening.action != Action::kForward) {
+  if (is_denied(flows_[*index])) {
     flows_.retire(*index, EndReason::kRejected, loop_.now());
   }
 }
 
-void PacketPath::forward(FlowIndex index, const RawPacket& raw, const Packet& packet,
+void PacketPath::forward(FlowIndex index, Tunnel& from, const RawPacket& raw, const Packet& packet,
                          std::uint32_t to) {
   Tunnel* target = flows_.tunnel(to);
   if (target == nullptr) {
@@ -199,7 +243,7 @@ void PacketPath::forward(FlowIndex index, const RawPacket& raw, const Packet& pa
     return;
   }
   if (packet.ttl <= 1) {
-    dropped(index, Drop::kTtlExceeded);
+    ttl_exceeded(from, raw, packet);
     return;
   }
   nat::decrement_ttl(raw.bytes, packet);
@@ -256,14 +300,99 @@ void PacketPath::refuse(FlowIndex flow, const RawPacket& syn, std::optional<Unre
   }
 }
 
+void PacketPath::from_upstream(FlowIndex flow, const RawPacket& packet) {
+  const auto parsed = flows::parse(packet.bytes, packet.vnet.verified());
+  Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
+  if (parsed && tunnel != nullptr) {
+    flows_.touch(flow, Side::kResponder, send_down(*tunnel, packet, *parsed), *parsed, loop_.now());
+  }
+}
+
+void PacketPath::failed_upstream(FlowIndex flow, std::span<const std::byte> original,
+                                 const flows::IcmpError& error,
+                                 const std::optional<IpAddress>& from) {
+  // It was verified when it came in, or we wrote it; what is quoted of it may be cut short.
+  const auto parsed = flows::parse(original, {.flags = flows::VnetHeader::kDataValid});
+  Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
+  if (!parsed || tunnel == nullptr) {
+    return;
+  }
+  const bool can_be = from && from->is_v4() == parsed->is_v4() && !flows::is_martian_source(*from);
+  flows_.count_down(flow,
+                    answer_icmp(*tunnel, original, *parsed, error,
+                                can_be ? *from : addresses_.of_family(parsed->source.address)));
+}
+
+std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
+                                                 const base::Endpoint& remote) {
+  Tunnel* owner = flows_.tunnel(tunnel);
+  if (owner == nullptr || !is_reachable(key.destination.address)) {
+    return std::nullopt;
+  }
+  // As if the client had spoken first: who may not be asked may not answer.
+  const bool to_tunnel = owner->tenant().routes.find(key.destination.address).has_value();
+  const Decision decision = policy_.decide(key, to_tunnel);
+  if (decision.action != Action::kUpgrade) {
+    return std::nullopt;
+  }
+  const auto index = flows_.open(key,
+                                 {.tunnel = *owner,
+                                  .action = decision.action,
+                                  .rule = decision.rule,
+                                  .upstream = remote,
+                                  .state = FlowState::kEstablished},
+                                 loop_.now());
+  if (!index) {
+    dropped(*owner, index.error());
+    return std::nullopt;
+  }
+  return *index;
+}
+
+bool PacketPath::is_for_gateway(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+  if (!is_echo_request(packet) ||
+      packet.destination.address != addresses_.of_family(packet.destination.address)) {
+    return false;
+  }
+  nat::turn_echo_request(raw.bytes, packet);
+  if (const auto reply = flows::parse(raw.bytes, raw.vnet.verified())) {
+    send_down(tunnel, raw, *reply);
+  }
+  return true;
+}
+
+void PacketPath::ttl_exceeded(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+  dropped(tunnel, Drop::kTtlExceeded);
+  answer_icmp(tunnel, raw.bytes, packet, flows::time_exceeded(packet.is_v4()),
+              addresses_.of_family(packet.source.address));
+}
+
 WireCount PacketPath::answer(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                              std::optional<Unreachable> why) {
+  if (why) {
+    return answer_icmp(tunnel, raw.bytes, packet, flows::unreachable(*why, packet),
+                       addresses_.of_family(packet.source.address));
+  }
+  return send_built(tunnel, [&](auto room) { return flows::build_reset(packet, room); });
+}
+
+WireCount PacketPath::answer_icmp(Tunnel& tunnel, std::span<const std::byte> original,
+                                  const Packet& packet, const flows::IcmpError& error,
+                                  const IpAddress& from) {
+  if (!tunnel.tenant().icmp_errors.take(loop_.now())) {
+    dropped(tunnel, Drop::kIcmpRateLimited);
+    return {};
+  }
+  return send_built(tunnel, [&](auto room) {
+    return flows::build_icmp_error(original, packet, error, from, room);
+  });
+}
+
+template <class Build>
+WireCount PacketPath::send_built(Tunnel& tunnel, Build build) {
   std::array<std::byte, RawPacket::kHeadroomBytes + flows::kMaxReplyBytes> buffer;
   const auto room = std::span(buffer).subspan(RawPacket::kHeadroomBytes);
-  const auto length =
-      why ? flows::build_unreachable(raw.bytes, packet, *why,
-                                     addresses_.of_family(packet.source.address), room)
-          : flows::build_reset(packet, room);
+  const auto length = build(room);
   if (!length) {
     return {};
   }
@@ -276,9 +405,16 @@ base::Endpoint PacketPath::upstream_of(const base::Endpoint& destination) const 
   if (addresses_.map_host != destination.address) {
     return destination;
   }
-  const IpAddress loopback =
-      destination.address.is_v4() ? IpAddress::v4(0x7f000001) : *IpAddress::parse("::1");
-  return {loopback, destination.port};
+  return {loopback_of(destination.address), destination.port};
+}
+
+IpAddress PacketPath::inside_of(const IpAddress& remote) const {
+  const bool is_host = addresses_.map_host && remote == loopback_of(*addresses_.map_host);
+  return is_host ? *addresses_.map_host : remote;
+}
+
+IpAddress PacketPath::loopback_of(const IpAddress& like) const {
+  return like.is_v4() ? IpAddress::v4(0x7f000001) : *IpAddress::parse("::1");
 }
 
 bool PacketPath::is_reachable(const IpAddress& destination) const {

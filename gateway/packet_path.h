@@ -6,7 +6,8 @@
 //   action
 //                                                              |
 //                                                              +--new--> limits, policy -> open
-//   by action:  upgrade -> held SYN or NAT -> sandbox     forward -> TTL -> the other tunnel
+//   by action:  upgrade -> TCP: held SYN or NAT -> sandbox; UDP, ping: socket
+//               forward -> TTL -> the other tunnel
 //               reject  -> RST or ICMP                    drop    -> counted
 //   sandbox -> parse -> binding -> flow -> un-NAT -> its tunnel
 //
@@ -25,7 +26,7 @@
 #include "gateway/onramp/tunnel.h"
 #include "gateway/policy/policy.h"
 #include "gateway/upgrade/sandbox_link.h"
-#include "gateway/upgrade/tcp_upgrade.h"
+#include "gateway/upgrade/upgrades.h"
 
 namespace gateway {
 
@@ -41,23 +42,30 @@ struct GatewayAddresses {
 };
 
 /// Belongs to the shard's thread.
-class PacketPath final : public TcpUpgrade::Owner {
+class PacketPath final : public TcpUpgrade::Owner, public DatagramUpgrade::Owner {
  public:
   PacketPath(EventLoop& loop, FlowKeeper& flows, const Policy& policy, SandboxLink& sandbox,
              GatewayAddresses addresses)
       : loop_(loop), flows_(flows), policy_(policy), sandbox_(sandbox), addresses_(addresses) {}
 
-  /// Before the first packet; the upgrade outlives the path's use.
-  void set_upgrade(TcpUpgrade& upgrade) { upgrade_ = &upgrade; }
+  /// Before the first packet; the upgrades outlive the path's use.
+  void set_upgrades(Upgrades& upgrades) { upgrades_ = &upgrades; }
 
   void packets_from(Tunnel& tunnel, std::span<RawPacket> packets);
   void packets_from_sandbox(std::span<RawPacket> packets);
 
   void refuse(flows::FlowIndex flow, const RawPacket& syn,
               std::optional<flows::Unreachable> why) override;
+  void from_upstream(flows::FlowIndex flow, const RawPacket& packet) override;
+  void failed_upstream(flows::FlowIndex flow, std::span<const std::byte> original,
+                       const flows::IcmpError& error,
+                       const std::optional<base::IpAddress>& from) override;
+  std::optional<flows::FlowIndex> open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
+                                              const base::Endpoint& remote) override;
+  [[nodiscard]] base::IpAddress inside_of(const base::IpAddress& remote) const override;
   void dropped(flows::FlowIndex flow, flows::Drop reason) override;
   void dropped(Tunnel& tunnel, flows::Drop reason);
-  void dropped(flows::Drop reason) { drops_.count(reason); }
+  void dropped(flows::Drop reason) override { drops_.count(reason); }
 
   [[nodiscard]] const flows::DropCounters& drops() const { return drops_; }
   [[nodiscard]] const flows::WireCount& up() const { return up_; }
@@ -72,22 +80,33 @@ class PacketPath final : public TcpUpgrade::Owner {
             const FlowKeeper::Opening& opening);
   void act(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
            const flows::Packet& packet);
-  void forward(flows::FlowIndex index, const RawPacket& raw, const flows::Packet& packet,
-               std::uint32_t to);
+  void upgrade_datagram(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
+                        const flows::Packet& packet);
+  void forward(flows::FlowIndex index, Tunnel& from, const RawPacket& raw,
+               const flows::Packet& packet, std::uint32_t to);
   void from_sandbox(const RawPacket& raw);
   flows::WireCount send_down(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
 
   [[nodiscard]] base::Endpoint upstream_of(const base::Endpoint& destination) const;
   [[nodiscard]] bool is_reachable(const base::IpAddress& destination) const;
+  [[nodiscard]] base::IpAddress loopback_of(const base::IpAddress& like) const;
+  // Whether the packet is for the gateway itself, which has answered it then.
+  bool is_for_gateway(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
+  void ttl_exceeded(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
   // Answers `raw` with an RST where it is TCP and `why` is nothing, else with an ICMP error.
   flows::WireCount answer(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
                           std::optional<flows::Unreachable> why);
+  flows::WireCount answer_icmp(Tunnel& tunnel, std::span<const std::byte> original,
+                               const flows::Packet& packet, const flows::IcmpError& error,
+                               const base::IpAddress& from);
+  template <class Build>
+  flows::WireCount send_built(Tunnel& tunnel, Build build);
 
   EventLoop& loop_;
   FlowKeeper& flows_;
   const Policy& policy_;
   SandboxLink& sandbox_;
-  TcpUpgrade* upgrade_ = nullptr;
+  Upgrades* upgrades_ = nullptr;
   GatewayAddresses addresses_;
   flows::DropCounters drops_;
   flows::WireCount up_;

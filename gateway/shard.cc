@@ -62,9 +62,12 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
       flows_(region_, settings, seed, audit, loop_.now()),
       sandbox_(loop_, arena_, *this),
       path_(loop_, flows_, policy, sandbox_, addresses),
-      upgrade_(loop_, flows_, sandbox_, settings.handshake, path_) {
-  flows_.set_servant(upgrade_);
-  path_.set_upgrade(upgrade_);
+      upgrade_(loop_, flows_, sandbox_, settings.handshake, path_),
+      udp_(loop_, flows_, arena_, settings.udp.filter, {seed.low, seed.high}, path_),
+      ping_(loop_, flows_, arena_, {seed.low, seed.high}, path_),
+      upgrades_(flows_, upgrade_, udp_, ping_) {
+  flows_.set_servant(upgrades_);
+  path_.set_upgrades(upgrades_);
   for (const TenantSettings& tenant : settings.tenants) {
     tenants_[tenant.name] = std::make_unique<Tenant>(tenant);
   }

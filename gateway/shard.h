@@ -2,7 +2,8 @@
 // tunnels of its tenants.
 //
 // This is who owns whom. What happens to packets is in packet_path.h, to flows in
-// flow/flow_keeper.h, to connections in upgrade/tcp_upgrade.h; here are the comings and goings: of
+// flow/flow_keeper.h, to connections in upgrade/tcp_upgrade.h, to datagrams in
+// upgrade/datagram_upgrade.h; here are the comings and goings: of
 // tunnels, of the sandbox, of the shard itself.
 #pragma once
 
@@ -26,7 +27,7 @@
 #include "gateway/onramp/tunnel.h"
 #include "gateway/packet_path.h"
 #include "gateway/upgrade/sandbox_link.h"
-#include "gateway/upgrade/tcp_upgrade.h"
+#include "gateway/upgrade/upgrades.h"
 
 namespace gateway {
 
@@ -95,6 +96,9 @@ class Shard final : public Tunnel::Sink, public SandboxLink::Owner {
   SandboxLink sandbox_;
   PacketPath path_;
   TcpUpgrade upgrade_;
+  UdpUpgrade udp_;
+  PingUpgrade ping_;
+  Upgrades upgrades_;
   std::unordered_map<std::string, std::unique_ptr<Tenant>> tenants_;  // by name
   std::unordered_map<std::uint32_t, std::unique_ptr<Tunnel>> tunnels_;
   std::atomic<std::uint32_t> open_tunnels_ = 0;  // tunnels_.size(), and those on their way in

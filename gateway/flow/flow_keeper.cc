@@ -163,7 +163,8 @@ void FlowKeeper::expire_one(FlowIndex index, Instant now) {
   const Instant deadline = base::from_nanoseconds(flow.last_seen_ns) + timeout(flow);
   if (deadline > now) {
     wheel_.arm(index, deadline);
-  } else if (flow.state >= FlowState::kEstablished && flow.attachment != flows::kNone32) {
+  } else if (flow.state >= FlowState::kEstablished && flow.attachment != flows::kNone32 &&
+             flow.binding != flows::kNone32) {
     retire(index, EndReason::kTimedOut, now);  // its RSTs are still to go out
   } else {
     end(index, EndReason::kTimedOut);

@@ -13,6 +13,7 @@
 #include "base/endpoint.h"
 #include "gateway/flow/sandbox_plan.h"
 #include "gateway/upgrade/mss.h"
+#include "gateway/upgrade/socket_error.h"
 #include "nat/rewrite.h"
 
 namespace gateway {
@@ -40,32 +41,6 @@ void set_relay_options(const Fd& socket) {
   set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, 600);
   set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, 60);
   set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 6);
-}
-
-bool is_our_lack(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
-         error == EADDRNOTAVAIL || error == ENOSPC;
-}
-
-// What connect(2)'s error says about the network, in ICMP's terms (the reverse of
-// icmp_err_convert in net/ipv4/icmp.c and icmpv6_err_convert in net/ipv6/icmp.c).
-std::optional<Unreachable> as_unreachable(int error) {
-  switch (error) {
-    case ENETUNREACH:
-    case ENETDOWN:
-    case ENONET:
-      return Unreachable::kNet;
-    case EHOSTUNREACH:
-    case EHOSTDOWN:
-      return Unreachable::kHost;
-    case EACCES:
-    case EPERM:
-      return Unreachable::kAdminProhibited;
-    case ENOPROTOOPT:
-      return Unreachable::kProtocol;
-    default:
-      return std::nullopt;
-  }
 }
 
 void reset_on_close(const Fd& socket) {

@@ -33,7 +33,7 @@
 namespace gateway {
 
 /// Belongs to the shard's thread.
-class TcpUpgrade final : public FlowKeeper::Servant {
+class TcpUpgrade final {
  public:
   class Owner {
    public:
@@ -58,7 +58,8 @@ class TcpUpgrade final : public FlowKeeper::Servant {
   void to_outside(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed);
 
   void accepted(base::Fd client, flows::FlowIndex flow);
-  void detach(flows::FlowIndex flow) override;
+  /// `flow` is over: closes its sockets, with RST where they were open.
+  void detach(flows::FlowIndex flow);
   /// Ends resets whose last bytes have gone out meanwhile.
   void tick(base::Instant now);
 

@@ -1,0 +1,42 @@
+// Upgrades: which upgrade serves a flow: its protocol decides.
+#pragma once
+
+#include "gateway/flow/flow_keeper.h"
+#include "gateway/upgrade/ping_upgrade.h"
+#include "gateway/upgrade/tcp_upgrade.h"
+#include "gateway/upgrade/udp_upgrade.h"
+
+namespace gateway {
+
+/// Belongs to the shard's thread. What it refers to outlives it.
+class Upgrades final : public FlowKeeper::Servant {
+ public:
+  Upgrades(const FlowKeeper& flows, TcpUpgrade& of_tcp, UdpUpgrade& of_udp, PingUpgrade& of_ping)
+      : tcp(of_tcp), udp(of_udp), ping(of_ping), flows_(flows) {}
+
+  void detach(flows::FlowIndex flow) override {
+    if (protocol_of(flow) == flows::Protocol::kTcp) {
+      tcp.detach(flow);
+    } else {
+      datagrams(flow).detach(flow);
+    }
+  }
+
+  /// For a flow of any protocol but TCP.
+  [[nodiscard]] DatagramUpgrade& datagrams(flows::FlowIndex flow) {
+    return protocol_of(flow) == flows::Protocol::kUdp ? static_cast<DatagramUpgrade&>(udp) : ping;
+  }
+
+  TcpUpgrade& tcp;
+  UdpUpgrade& udp;
+  PingUpgrade& ping;
+
+ private:
+  [[nodiscard]] flows::Protocol protocol_of(flows::FlowIndex flow) const {
+    return flows_.table()[flow].key.protocol;
+  }
+
+  const FlowKeeper& flows_;
+};
+
+}  // namespace gateway
