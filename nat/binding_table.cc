@@ -34,7 +34,7 @@ BindingTable::BindingTable(const BindingRange& range) : range_(range) {
 
 base::Result<BindingIndex, Drop> BindingTable::claim(FlowIndex flow) {
   CHECK(flow != kNoFlowIndex);
-  std::uint32_t slot = static_cast<std::uint32_t>(slots_.size());
+  auto slot = static_cast<std::uint32_t>(slots_.size());
   if (slot < range_.slots) {
     slots_.push_back({.flow = flow});
   } else if (longest_free_ != kNone32) {
