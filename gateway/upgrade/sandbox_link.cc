@@ -171,10 +171,6 @@ void SandboxLink::accept_all(const Fd& listener) {
 // Without a free descriptor a waiting connection could be neither accepted nor refused, and the
 // listener would stay readable for ever. The spare one buys a refusal.
 bool SandboxLink::refuse_one(const Fd& listener) {
-  if (!spare_.is_open()) {
-    spare_ = open_spare();
-    return spare_.is_open();
-  }
   spare_.reset();
   base::SocketAddress peer;
   Fd socket =
@@ -187,8 +183,9 @@ bool SandboxLink::refuse_one(const Fd& listener) {
       owner_.refused(*endpoint);
     }
   }
+  const bool refused = peer.endpoint().has_value();
   spare_ = open_spare();
-  return true;
+  return refused;  // EMFILE comes before EAGAIN: nobody may be waiting at all
 }
 
 }  // namespace gateway
