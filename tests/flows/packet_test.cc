@@ -550,7 +550,8 @@ TEST(PacketTcpFlags, SynGoesWithNeitherFinNorRstAndOneFlagIsNeeded) {
 
 TEST(PacketAddresses, Ipv6PacketOfMappedAddressesIsMartian) {
   Bytes bytes = udp(kA6, kB6).build();
-  const auto mapped = address("10.0.0.1").bytes();
+  const base::IpAddress four = address("10.0.0.1");
+  const auto mapped = four.bytes();
   std::copy(mapped.begin(), mapped.end(), bytes.begin() + 24);
   EXPECT_EQ(outcome(bytes), "martian_destination");
   std::copy(mapped.begin(), mapped.end(), bytes.begin() + 8);

@@ -102,13 +102,6 @@ TEST(BuildReset, AcknowledgesWhatCameWithoutAnAcknowledgement) {
   }
 }
 
-TEST(BuildReset, CountsTheWholeOfASuperSegment) {
-  const auto bytes = reset_for(
-      tcp(kA4, kB4).flags(TcpFlags::kPsh).seq(0).payload(std::size_t{60000}).gso(1, 1400));
-  ASSERT_TRUE(bytes);
-  EXPECT_EQ(parsed(*bytes).acknowledgement, 60000u);
-}
-
 TEST(BuildReset, NeverAnswersAResetOrWhatIsNoTcpSegment) {
   EXPECT_FALSE(reset_for(tcp(kA4, kB4).rst()));
   EXPECT_FALSE(reset_for(tcp(kA6, kB6).rst().ack(1)));
