@@ -33,6 +33,9 @@ struct GatewayConfig {
   std::string more{};  // whole top-level keys
 };
 
+/// For tests that wait for the end of flows: stragglers are answered for a moment only.
+inline constexpr auto kQuickTimeWait = "{timeouts: {tcp_time_wait: 100ms}}";
+
 class GatewayProcess {
  public:
   /// Returns once the control socket and the on-ramp listen. Throws, with the log, when the gateway

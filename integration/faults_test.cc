@@ -1,0 +1,150 @@
+// What breaks around the gateway: its helper, a tunnel, its own end, its descriptors.
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "integration/support/client_network.h"
+#include "integration/support/gateway_process.h"
+#include "integration/support/servers.h"
+#include "integration/support/tunnel_connection.h"
+#include "tests/support/packet_builder.h"
+
+namespace integration {
+namespace {
+
+class Faults : public testing::Test {
+ protected:
+  // A connection through the gateway that works.
+  TcpConnection connected() {
+    TcpConnection connection = client_.connect(server_.endpoint());
+    connection.send("x");
+    EXPECT_EQ(connection.receive(1), "x");
+    return connection;
+  }
+
+  GatewayProcess gateway_{{.flows = kQuickTimeWait}};
+  ClientNetwork client_{gateway_.onramp()};
+  TcpServer server_ = TcpServer::echo();
+};
+
+TEST_F(Faults, KilledHelperResetsItsFlowsAndComesBack) {
+  TcpConnection before = connected();
+  const auto helpers = gateway_.children();
+  ASSERT_EQ(helpers.size(), 1U);
+
+  ::kill(helpers.front(), SIGKILL);
+
+  EXPECT_EQ(before.wait_for_end(), End::kReset);
+  EXPECT_EQ(server_.wait_for_connection(0).end, End::kReset);
+  EXPECT_EQ(gateway_.wait_for_audit("flow_end", 1).front().at("reason"), "sandbox_lost");
+  EXPECT_TRUE(eventually([&] { return gateway_.flowctl({"stats"}).at("sandbox_restarts") == 1; }));
+  connected();
+  EXPECT_EQ(gateway_.children().size(), 1U);
+}
+
+TEST_F(Faults, TunnelThatDisappearsEndsItsFlowsWithThatReason) {
+  TcpConnection connection = connected();
+  client_.close_tunnel();
+  EXPECT_EQ(server_.wait_for_connection(0).end, End::kReset);
+  EXPECT_EQ(gateway_.wait_for_audit("flow_end", 1).front().at("reason"), "tunnel_closed");
+  EXPECT_EQ(gateway_.flows().size(), 0U);
+  EXPECT_EQ(gateway_.flowctl({"tunnels"}).size(), 0U);
+  EXPECT_EQ(gateway_.flowctl({"nat"}).at("claimed"), 0);
+}
+
+// ~GatewayProcess expects exit status 0, no process and no socket file left.
+TEST_F(Faults, TerminationResetsWhatIsOpenAndWritesEveryEnd) {
+  TcpConnection connection = connected();
+  const std::string audit_path = gateway_.file("audit.jsonl");
+  gateway_.signal(SIGTERM);
+  EXPECT_EQ(connection.wait_for_end(), End::kReset);
+  EXPECT_EQ(server_.wait_for_connection(0).end, End::kReset);
+  EXPECT_EQ(gateway_.wait_for_audit("flow_end", 1).front().at("reason"), "shutdown");
+}
+
+TEST_F(Faults, FamineAtTheDialRefusesThatFlowAndTheLoopLives) {
+  TcpConnection before = connected();
+  rlimit plenty{};
+  ASSERT_EQ(::prlimit(gateway_.pid(), RLIMIT_NOFILE, nullptr, &plenty), 0);
+  const rlimit none{.rlim_cur = 3, .rlim_max = plenty.rlim_max};
+  ASSERT_EQ(::prlimit(gateway_.pid(), RLIMIT_NOFILE, &none, nullptr), 0);
+
+  EXPECT_EQ(client_.try_connect(server_.endpoint()).value(), ECONNREFUSED);
+  before.send("still here");
+  EXPECT_EQ(before.receive(10), "still here");
+
+  ASSERT_EQ(::prlimit(gateway_.pid(), RLIMIT_NOFILE, &plenty, nullptr), 0);
+  connected();
+  EXPECT_TRUE(eventually([&] {
+    return std::ranges::any_of(gateway_.audit(), [](const auto& line) {
+      return line.at("event") == "flow_end" && line.at("reason") == "no_descriptor";
+    });
+  }));
+}
+
+// The other half of the famine: a descriptor for the dial, none for the accept.
+TEST_F(Faults, FamineAtTheAcceptResetsThatConnectionOnly) {
+  TcpConnection before = connected();
+  rlimit plenty{};
+  ASSERT_EQ(::prlimit(gateway_.pid(), RLIMIT_NOFILE, nullptr, &plenty), 0);
+  // The limit is on the number of a descriptor, and a new one gets the lowest that is free.
+  rlim_t free_number = 0;
+  while (std::filesystem::is_symlink("/proc/" + std::to_string(gateway_.pid()) + "/fd/" +
+                                     std::to_string(free_number))) {
+    ++free_number;
+  }
+  const rlimit one_more{.rlim_cur = free_number + 1, .rlim_max = plenty.rlim_max};
+  ASSERT_EQ(::prlimit(gateway_.pid(), RLIMIT_NOFILE, &one_more, nullptr), 0);
+
+  // A control connection that was just ending may have left room for one more, which then works.
+  std::vector<TcpConnection> lucky;
+  bool was_reset = false;
+  while (!was_reset && lucky.size() < 3) {
+    base::Fd socket = client_.socket(AF_INET, SOCK_STREAM);
+    ASSERT_FALSE(TcpConnection::try_connect(socket, server_.endpoint()));
+    TcpConnection connection(std::move(socket));
+    was_reset = connection.wait_for_end(1s) == End::kReset;
+    lucky.push_back(std::move(connection));
+  }
+  EXPECT_TRUE(was_reset);
+  before.send("still here");
+  EXPECT_EQ(before.receive(10), "still here");
+
+  ASSERT_EQ(::prlimit(gateway_.pid(), RLIMIT_NOFILE, &plenty, nullptr), 0);
+  connected();
+}
+
+// A router drops, it does not block.
+TEST_F(Faults, TunnelThatDoesNotReadLosesItsPacketsAndNobodyElses) {
+  const auto stuck =
+      TunnelConnection::open(gateway_.onramp(), {.name = "stuck", .addresses = {"100.64.0.7/32"}});
+  const auto sender = TunnelConnection::open(gateway_.onramp(), {.addresses = {"100.64.0.8/32"}});
+  const auto packet =
+      test_support::udp("100.64.0.8:1000", "100.64.0.7:2000").payload(1'300).build();
+  const auto drops = [&] {
+    for (const auto& drop : gateway_.flowctl({"drops"})) {
+      if (drop.at("name") == "tunnel_queue_full") {
+        return drop.at("count").get<std::uint64_t>();
+      }
+    }
+    return std::uint64_t{0};
+  };
+  ASSERT_TRUE(eventually([&] {
+    for (int i = 0; i < 100; ++i) {
+      sender.send(packet);
+    }
+    return drops() > 0;
+  }));
+  connected();
+}
+
+}  // namespace
+}  // namespace integration
