@@ -76,3 +76,46 @@ install_packages() (
   run_apt install -y --no-install-recommends "${missing[@]}" ||
     die "apt-get install failed; its last lines are above"
 )
+
+open_tun_device() {
+  [ -e /dev/net/tun ] || die "there is no /dev/net/tun (containers: --device /dev/net/tun)"
+  # What udev does on a desktop, and a container often lacks.
+  [ "$(stat -c %a /dev/net/tun)" = 666 ] || as_root chmod 0666 /dev/net/tun
+}
+
+# run_as_nobody <script of tools/> <argument...>: as root, the same script again, as nobody, in a copy
+# of what git knows or would add.
+run_as_nobody() {
+  local script=$1 user=nobody home copy cache status=0
+  shift
+  home=/var/cache/liftgate-$script  # always the same, because ccache remembers paths
+  copy=$home/copy
+  cache=/var/cache/liftgate-ccache
+  mkdir -p "$home"
+  exec 9>"$home/lock"
+  flock -n 9 || { say "waiting for another run to end"; flock 9; }
+  rm -rf "$copy"
+  install -d -m 700 -o "$user" "$copy"
+  say "going on as $user in $copy"
+  git -c safe.directory='*' -C "$liftgate_root" ls-files -z -co --exclude-standard --deduplicate |
+    (cd "$liftgate_root" && tar -c --null --no-recursion --ignore-failed-read -T - 2>/dev/null) |
+    tar -x -C "$copy" --no-same-owner
+  chown -R "$user" "$copy"
+
+  # The compiler cache lies outside of the copy, so that the next run finds it.
+  install -d -m 700 -o "$user" "$cache"
+  cd /
+  # Ten thousand connections at once are part of the tests; root may lift the limit for them, but
+  # not everywhere.
+  ulimit -n 65536 2>/dev/null || true
+  setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups --inh-caps=-all \
+    env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin TERM="${TERM-dumb}" LANG=C.UTF-8 \
+    HOME="$copy" USER="$user" LOGNAME="$user" CCACHE_DIR="$cache" \
+    "$copy/tools/$script" "$@" 9>&- </dev/null || status=$?
+  if [ "$status" -eq 0 ]; then
+    rm -rf "$copy"
+  else
+    say "the copy stays in $copy, for a look"
+  fi
+  return "$status"
+}
