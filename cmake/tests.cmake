@@ -17,6 +17,8 @@ foreach(folder base flows nat netns gateway tools repo)
   endif()
   if(folder STREQUAL "tools")
     set(library liftgate_gateway)
+    file(GLOB more CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/flowctl/*.cc)
+    list(FILTER more EXCLUDE REGEX "/main\\.cc$")
   endif()
   if(folder MATCHES "^(netns|gateway)$")
     # The sandbox's helper is the test program itself, started again: it needs a main of its own.

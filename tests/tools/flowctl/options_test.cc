@@ -1,0 +1,86 @@
+#include "tools/flowctl/options.h"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tools/flowctl/help.h"
+
+namespace flowctl {
+namespace {
+
+using Words = std::vector<std::string>;
+
+Options parsed(const Words& words) {
+  const auto options = parse_options(words);
+  EXPECT_TRUE(options) << options.error();
+  return options ? *options : Options{};
+}
+
+std::string error_of(const Words& words) {
+  const auto options = parse_options(words);
+  EXPECT_FALSE(options);
+  return options ? "" : options.error();
+}
+
+TEST(FlowctlOptions, MayStandBeforeAndBehindTheCommand) {
+  for (const Words& words : {Words{"--json", "--socket", "/x", "flows", "tenant=acme"},
+                             Words{"flows", "tenant=acme", "--socket=/x", "--json"}}) {
+    const Options options = parsed(words);
+    EXPECT_EQ(options.command, Command::kFlows);
+    EXPECT_TRUE(options.json);
+    EXPECT_EQ(options.socket, "/x");
+    EXPECT_EQ(options.filter, Words{"tenant=acme"});
+  }
+}
+
+TEST(FlowctlOptions, EndAtTwoDashes) {
+  EXPECT_EQ(parsed({"flows", "--", "--json"}).filter, Words{"--json"});
+}
+
+TEST(FlowctlOptions, CommandsOfOneFlowTakeItsId) {
+  EXPECT_EQ(parsed({"flow", "17"}).flow_id, 17u);
+  EXPECT_EQ(parsed({"kill", "18446744073709551615"}).flow_id, UINT64_MAX);
+  for (const char* bad : {"x", "-", "17x", "1.5", "", "18446744073709551616"}) {
+    EXPECT_EQ(error_of({"kill", bad}),
+              "'" + std::string(bad) + "' is not the id of a flow, which is a number");
+  }
+  EXPECT_EQ(error_of({"flow"}), "flow takes the id of one flow, as `flowctl flows` shows it");
+  EXPECT_EQ(error_of({"kill", "1", "2"}),
+            "kill takes the id of one flow, as `flowctl flows` shows it");
+}
+
+TEST(FlowctlOptions, UnknownCommandIsToldTheKnownOnes) {
+  const std::string known = "commands: tunnels, tenants, flows, flow, kill, nat, stats, drops";
+  EXPECT_EQ(error_of({"topp"}), "unknown command 'topp'; " + known);
+  EXPECT_EQ(error_of({}), "no command; " + known);
+  EXPECT_EQ(error_of({"--json"}), "no command; " + known);
+}
+
+TEST(FlowctlOptions, WhatDoesNotBelongIsRefused) {
+  EXPECT_EQ(error_of({"flows", "--colour"}), "unknown option '--colour'");
+  EXPECT_EQ(error_of({"flows", "--all"}), "--all belongs to drops only");
+  EXPECT_EQ(error_of({"tunnels", "acme"}), "tunnels takes no 'acme'");
+  EXPECT_EQ(error_of({"nat", "--socket"}), "--socket needs a path");
+  EXPECT_EQ(error_of({"nat", "--socket="}), "--socket needs a path");
+}
+
+TEST(FlowctlOptions, HelpNeedsNothingElseToBeRight) {
+  EXPECT_TRUE(parsed({"--help"}).help);
+  EXPECT_EQ(parsed({"kill", "-h"}).command, Command::kKill);
+  EXPECT_EQ(parsed({"help", "drops"}).command, Command::kDrops);
+  EXPECT_TRUE(parsed({"--version"}).version);
+}
+
+TEST(FlowctlHelp, OfEveryCommandHasAnExample) {
+  for (const Command command :
+       {Command::kNone, Command::kTunnels, Command::kTenants, Command::kFlows, Command::kFlow,
+        Command::kKill, Command::kNat, Command::kStats, Command::kDrops}) {
+    EXPECT_NE(help(command).find("Example"), std::string_view::npos) << help(command);
+    EXPECT_NE(help(command).find("\n  flowctl "), std::string_view::npos) << help(command);
+  }
+}
+
+}  // namespace
+}  // namespace flowctl

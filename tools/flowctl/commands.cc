@@ -1,0 +1,357 @@
+#include "tools/flowctl/commands.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/time.h"
+#include "base/utf8.h"
+#include "tools/flowctl/flow_output.h"
+#include "tools/flowctl/gateway_access.h"
+#include "tools/flowctl/human.h"
+#include "tools/flowctl/reply.h"
+#include "tools/flowctl/table.h"
+
+namespace flowctl {
+namespace {
+
+using base::Unexpected;
+using gateway::ControlRequest;
+using Kind = ControlRequest::Kind;
+using Done = base::Result<void, Failure>;
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
+struct Context {
+  const Options& options;
+  Output& output;
+  bool colours;
+};
+
+std::string text_at(const Json& object, const char* key) {
+  return base::printable(object.at(key).get<std::string>());
+}
+std::uint64_t number_at(const Json& object, const char* key) {
+  return object.at(key).get<std::uint64_t>();
+}
+std::string digits_at(const Json& object, const char* key) {
+  return std::to_string(number_at(object, key));
+}
+std::string bytes_at(const Json& object, const char* key) {
+  return human_bytes(number_at(object.at(key), "bytes"));
+}
+// "3 of 100"
+std::string share(const Json& object, const char* used, const char* limit) {
+  return digits_at(object, used) + " of " + digits_at(object, limit);
+}
+
+base::Result<Json, Failure> ask_for(const Context& context, const ControlRequest& request) {
+  const auto reply = ask(choose_socket(context.options.socket), request);
+  return reply ? granted(reply->line) : Unexpected{reply.error()};
+}
+
+void print_lines(Output& output, const Json& list) {
+  std::string& text = output.text();
+  std::string before = "[\n";
+  for (const Json& one : list) {
+    text += std::exchange(before, ",\n") + one.dump();
+  }
+  text += list.empty() ? "[]\n" : "\n]\n";
+}
+
+void print_object(Output& output, const Json& object) {
+  output.text() += object.dump(2) + "\n";
+}
+
+void print_table(const Context& context, const std::vector<Column>& columns,
+                 const std::vector<Row>& rows, std::string_view when_empty) {
+  context.output.text() +=
+      rows.empty() ? std::string(when_empty) : table_text(columns, rows, context.colours);
+}
+
+// "10.0.0.0/8, fd00::/8 and 3 more"
+std::string addresses_text(const Json& list) {
+  constexpr std::size_t kShown = 2;
+  std::string text;
+  for (std::size_t i = 0; i < list.size() && i < kShown; ++i) {
+    text += (i == 0 ? "" : ", ") + base::printable(list[i].get<std::string>());
+  }
+  if (list.empty()) {
+    return "any";
+  }
+  return list.size() > kShown ? text + " and " + std::to_string(list.size() - kShown) + " more"
+                              : text;
+}
+
+std::string labels_text(const Json& labels) {
+  std::string text;
+  for (const auto& [key, value] : labels.items()) {
+    text += (text.empty() ? "" : " ") + base::printable(key) + "=" +
+            base::printable(value.get<std::string>());
+  }
+  return text;
+}
+
+Done tunnels(const Context& context) {
+  const auto reply = ask_for(context, {.kind = Kind::kTunnels});
+  if (!reply) {
+    return Unexpected{reply.error()};
+  }
+  const Json& list = reply->at("tunnels");
+  if (context.options.json) {
+    print_lines(context.output, list);
+    return {};
+  }
+  std::vector<Row> rows;
+  for (const Json& one : list) {
+    const std::uint64_t dropped = number_at(one, "dropped_packets");
+    rows.push_back({{digits_at(one, "id")},
+                    {text_at(one, "tenant")},
+                    {text_at(one, "name")},
+                    {text_at(one, "onramp")},
+                    {addresses_text(one.at("addresses"))},
+                    {digits_at(one, "mtu")},
+                    {digits_at(one, "flows")},
+                    {human_duration(number_at(one, "age_ms"))},
+                    {bytes_at(one, "up")},
+                    {bytes_at(one, "down")},
+                    {std::to_string(dropped), dropped > 0 ? Style::kPending : Style::kPlain},
+                    {labels_text(one.at("labels"))}});
+  }
+  print_table(context,
+              {{"ID", true},
+               {"TENANT"},
+               {"NAME"},
+               {"ON-RAMP"},
+               {"ADDRESSES"},
+               {"MTU", true},
+               {"FLOWS", true},
+               {"AGE", true},
+               {"UP", true},
+               {"DOWN", true},
+               {"DROPPED", true},
+               {"LABELS"}},
+              rows, "No tunnel is open.\n");
+  return {};
+}
+
+Done tenants(const Context& context) {
+  const auto reply = ask_for(context, {.kind = Kind::kTenants});
+  if (!reply) {
+    return Unexpected{reply.error()};
+  }
+  const Json& list = reply->at("tenants");
+  if (context.options.json) {
+    print_lines(context.output, list);
+    return {};
+  }
+  std::vector<Row> rows;
+  for (const Json& one : list) {
+    rows.push_back({{digits_at(one, "id")},
+                    {text_at(one, "name")},
+                    {digits_at(one, "tunnels")},
+                    {share(one, "flows", "max_flows")},
+                    {share(one, "dials", "max_dials")},
+                    {digits_at(one, "flows_total")}});
+  }
+  print_table(context,
+              {{"ID", true},
+               {"NAME"},
+               {"TUNNELS", true},
+               {"FLOWS", true},
+               {"DIALS", true},
+               {"FLOWS EVER", true}},
+              rows, "There are no tenants.\n");
+  return {};
+}
+
+base::Result<FlowListing, Failure> open_listing(const Context& context) {
+  const auto reply = ask(choose_socket(context.options.socket), {.kind = Kind::kFlows});
+  if (!reply) {
+    return Unexpected{reply.error()};
+  }
+  const auto names = granted(reply->line);
+  if (!names) {
+    return Unexpected{names.error()};
+  }
+  auto listing = FlowListing::open(reply->flow_region, names_in(*names));
+  if (!listing) {
+    return Unexpected{Failure{ExitStatus::kFailed, listing.error()}};
+  }
+  return std::move(listing).value();
+}
+
+std::int64_t now_ns() {
+  return base::to_nanoseconds(base::Clock::now());
+}
+
+Done flows(const Context& context) {
+  const auto filter = gateway::FlowFilter::parse(context.options.filter);
+  if (!filter) {
+    return Unexpected{Failure{ExitStatus::kUsage, filter.error()}};
+  }
+  const auto listing = open_listing(context);
+  if (!listing) {
+    return Unexpected{listing.error()};
+  }
+  const FlowView view{*listing, *filter, now_ns()};
+  if (context.options.json) {
+    print_flows_json(context.output, view);
+  } else {
+    print_flows_text(context.output, view, context.colours);
+  }
+  return {};
+}
+
+Done flow(const Context& context) {
+  const auto listing = open_listing(context);
+  if (!listing) {
+    return Unexpected{listing.error()};
+  }
+  const std::uint64_t id = context.options.flow_id;
+  const auto found = listing->find(id);
+  if (!found) {
+    return Unexpected{Failure{ExitStatus::kFailed, "no flow has the id " + std::to_string(id)}};
+  }
+  const auto names = listing->names_of(*found);
+  if (context.options.json) {
+    print_flow_json(context.output, *found, names, now_ns());
+  } else {
+    print_flow_text(context.output, *found, names, now_ns(), context.colours);
+  }
+  return {};
+}
+
+Done kill(const Context& context) {
+  const std::uint64_t id = context.options.flow_id;
+  const auto reply = ask_for(context, {.kind = Kind::kKill, .flow_id = id});
+  if (!reply) {
+    return Unexpected{reply.error()};
+  }
+  if (context.options.json) {
+    print_object(context.output, Json{{"id", id}, {"killed", true}});
+  } else {
+    context.output.text() += "Flow " + std::to_string(id) + " was killed.\n";
+  }
+  return {};
+}
+
+Done nat(const Context& context) {
+  const auto reply = ask_for(context, {.kind = Kind::kNat});
+  if (!reply) {
+    return Unexpected{reply.error()};
+  }
+  const Json& nat = reply->at("nat");
+  if (context.options.json) {
+    print_object(context.output, nat);
+    return {};
+  }
+  context.output.text() +=
+      facts_text({{"slots claimed", share(nat, "claimed", "capacity")},
+                  {"first address", text_at(nat, "first_v4") + ", " + text_at(nat, "first_v6")},
+                  {"ports", digits_at(nat, "first_port") + " to " + digits_at(nat, "last_port")},
+                  {"flows refused", digits_at(nat, "exhausted")}},
+                 context.colours);
+  return {};
+}
+
+Facts facts_of_stats(const Json& stats) {
+  return {
+      {"version", text_at(stats, "version")},
+      {"uptime", human_duration(number_at(stats, "uptime_ms"))},
+      {"flows", share(stats, "flows", "flows_max")},
+      {"flows opened", digits_at(stats, "flows_opened")},
+      {"flows ended", digits_at(stats, "flows_ended")},
+      {"tunnels", digits_at(stats, "tunnels")},
+      {"tunnels opened", digits_at(stats, "tunnels_opened")},
+      {"dials under way", digits_at(stats, "dials")},
+      {"relays", digits_at(stats, "relays")},
+      {"pipes in use", digits_at(stats, "pipes_in_use")},
+      {"relayed up", human_bytes(number_at(stats, "relayed_up_bytes"))},
+      {"relayed down", human_bytes(number_at(stats, "relayed_down_bytes"))},
+      {"from tunnels", digits_at(stats.at("up"), "packets") + " packets, " + bytes_at(stats, "up")},
+      {"to tunnels",
+       digits_at(stats.at("down"), "packets") + " packets, " + bytes_at(stats, "down")},
+      {"sandbox restarts", digits_at(stats, "sandbox_restarts")},
+      {"audit events", digits_at(stats, "audit_events")},
+      {"audit write errors", digits_at(stats, "audit_write_errors")}};
+}
+
+Done stats(const Context& context) {
+  const auto reply = ask_for(context, {.kind = Kind::kStats});
+  if (!reply) {
+    return Unexpected{reply.error()};
+  }
+  const Json& stats = reply->at("stats");
+  if (context.options.json) {
+    print_object(context.output, stats);
+  } else {
+    context.output.text() += facts_text(facts_of_stats(stats), context.colours);
+  }
+  return {};
+}
+
+Done drops(const Context& context) {
+  const auto reply = ask_for(context, {.kind = Kind::kDrops});
+  if (!reply) {
+    return Unexpected{reply.error()};
+  }
+  const Json& list = reply->at("drops");
+  if (context.options.json) {
+    print_lines(context.output, list);
+    return {};
+  }
+  std::vector<Row> rows;
+  for (const Json& one : list) {
+    const std::uint64_t count = number_at(one, "count");
+    if (count > 0 || context.options.all) {
+      rows.push_back({{std::to_string(count), count > 0 ? Style::kPending : Style::kFaint},
+                      {text_at(one, "what")},
+                      {text_at(one, "name")},
+                      {text_at(one, "meaning")}});
+    }
+  }
+  print_table(context, {{"COUNT", true}, {"OF"}, {"REASON"}, {"MEANING"}}, rows,
+              "Nothing was dropped, and no tunnel was refused.\n");
+  return {};
+}
+
+Done run_command(const Context& context) {
+  switch (context.options.command) {
+    case Command::kTunnels:
+      return tunnels(context);
+    case Command::kTenants:
+      return tenants(context);
+    case Command::kFlows:
+      return flows(context);
+    case Command::kFlow:
+      return flow(context);
+    case Command::kKill:
+      return kill(context);
+    case Command::kNat:
+      return nat(context);
+    case Command::kStats:
+      return stats(context);
+    case Command::kDrops:
+      return drops(context);
+    case Command::kNone:
+      break;
+  }
+  return Unexpected{Failure{ExitStatus::kUsage, "no command"}};
+}
+
+}  // namespace
+
+Done run(const Options& options, Output& output, bool colours) {
+  try {
+    return run_command({options, output, colours});
+  } catch (const nlohmann::json::exception& exception) {
+    return Unexpected{
+        Failure{ExitStatus::kFailed, std::string("the gateway's reply is not what we expect (") +
+                                         exception.what() +
+                                         "); flowctl and liftgate must be of the same version"}};
+  }
+}
+
+}  // namespace flowctl

@@ -1,0 +1,88 @@
+#include "tools/flowctl/flow_listing.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "base/error.h"
+
+namespace flowctl {
+namespace {
+
+using base::Unexpected;
+
+const std::string& name_in(NameBook::Names& names, std::uint32_t number) {
+  const auto found = names.find(number);
+  if (found != names.end()) {
+    return found->second;
+  }
+  return names.emplace(number, "#" + std::to_string(number)).first->second;
+}
+
+}  // namespace
+
+NameBook::NameBook(Names tenants, Names tunnels, Names rules)
+    : tenants_(std::move(tenants)), tunnels_(std::move(tunnels)), rules_(std::move(rules)) {
+  tunnels_.emplace(flows::kNone32, "-");
+  rules_.emplace(flows::kDefaultRule, gateway::kDefaultRuleName);
+}
+
+gateway::FlowNames NameBook::of(const flows::Flow& flow) const {
+  return {.tenant = name_in(tenants_, flow.key.tenant),
+          .tunnel = name_in(tunnels_, flow.tunnel),
+          .rule = name_in(rules_, flow.rule)};
+}
+
+base::Result<Mapping, std::string> Mapping::of(const base::Fd& file) {
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) {
+    return Unexpected{base::last_error("stat the flow table").message()};
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
+  if (memory == MAP_FAILED) {
+    return Unexpected{base::last_error("map the flow table").message()};
+  }
+  return Mapping(static_cast<const std::byte*>(memory), size);
+}
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : memory_(std::exchange(other.memory_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+Mapping::~Mapping() {
+  if (memory_ != nullptr) {
+    ::munmap(const_cast<std::byte*>(memory_), size_);
+  }
+}
+
+base::Result<FlowListing, std::string> FlowListing::open(const base::Fd& region, NameBook names) {
+  auto mapping = Mapping::of(region);
+  if (!mapping) {
+    return Unexpected{mapping.error()};
+  }
+  const auto snapshot = flows::FlowSnapshot::open(mapping->bytes());
+  if (!snapshot) {
+    return Unexpected{snapshot.error() + "; flowctl and liftgate must be of the same version"};
+  }
+  return FlowListing(std::move(mapping).value(), *snapshot, std::move(names));
+}
+
+std::vector<FlowListing::Selected> FlowListing::select(const gateway::FlowFilter& filter) const {
+  std::vector<Selected> selected;
+  if (filter.lets_everything_through()) {
+    selected.reserve(snapshot_.live_count());
+  }
+  snapshot_.for_each_indexed([&](flows::FlowIndex index, const flows::Flow& flow) {
+    if (filter.lets_everything_through() || filter.matches(flow, names_.of(flow))) {
+      selected.push_back({flow.id, index});
+    }
+  });
+  std::ranges::sort(selected, {}, &Selected::id);
+  return selected;
+}
+
+}  // namespace flowctl

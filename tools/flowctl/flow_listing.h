@@ -1,0 +1,103 @@
+// FlowListing: the flows of a running gateway, read from its own memory.
+//
+// The reply to `flows` is a descriptor of the flow region, mapped read-only here, and the names of
+// the numbers in it. Nothing is copied but ids and indices, to list the flows in the order of their
+// ids: 16 bytes a flow.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "flows/flow_snapshot.h"
+#include "gateway/control/control_client.h"
+#include "gateway/inspect/flow_filter.h"
+#include "gateway/inspect/flow_json.h"
+
+namespace flowctl {
+
+/// The names of tenants, tunnels and rules by number. What has no name is "#" and its number.
+class NameBook {
+ public:
+  using Names = std::unordered_map<std::uint32_t, std::string>;
+  NameBook(Names tenants, Names tunnels, Names rules);
+
+  /// Good for as long as the book.
+  [[nodiscard]] gateway::FlowNames of(const flows::Flow& flow) const;
+
+ private:
+  // A name that is missing is made up once: the tunnel has closed since.
+  mutable Names tenants_;
+  mutable Names tunnels_;
+  mutable Names rules_;
+};
+
+/// A file mapped read-only, for the life of the object.
+class Mapping {
+ public:
+  static base::Result<Mapping, std::string> of(const base::Fd& file);
+  ~Mapping();
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&&) = delete;
+
+  [[nodiscard]] std::span<const std::byte> bytes() const { return {memory_, size_}; }
+
+ private:
+  Mapping(const std::byte* memory, std::size_t size) : memory_(memory), size_(size) {}
+
+  const std::byte* memory_;
+  std::size_t size_;
+};
+
+class FlowListing {
+ public:
+  /// `region` is the reply's descriptor.
+  static base::Result<FlowListing, std::string> open(const base::Fd& region, NameBook names);
+
+  /// Where a flow was when it was selected.
+  struct Selected {
+    std::uint64_t id;
+    flows::FlowIndex index;
+  };
+
+  /// The flows that `filter` lets through now, in the order of their ids.
+  [[nodiscard]] std::vector<Selected> select(const gateway::FlowFilter& filter) const;
+
+  /// Calls `show(flow, names)` for those of `selected` that are still there and still let through;
+  /// stops when it returns false.
+  template <class Show>
+  void for_each(const std::vector<Selected>& selected, const gateway::FlowFilter& filter,
+                Show show) const {
+    for (const Selected& one : selected) {
+      const auto flow = snapshot_.at(one.index);
+      if (!flow || flow->id != one.id) {
+        continue;  // gone; another one has its place
+      }
+      const gateway::FlowNames names = names_.of(*flow);
+      if (filter.matches(*flow, names) && !show(*flow, names)) {
+        return;
+      }
+    }
+  }
+
+  [[nodiscard]] std::optional<flows::Flow> find(std::uint64_t id) const {
+    return snapshot_.find(id);
+  }
+  [[nodiscard]] gateway::FlowNames names_of(const flows::Flow& flow) const {
+    return names_.of(flow);
+  }
+
+ private:
+  FlowListing(Mapping mapping, flows::FlowSnapshot snapshot, NameBook names)
+      : mapping_(std::move(mapping)), snapshot_(snapshot), names_(std::move(names)) {}
+
+  Mapping mapping_;
+  flows::FlowSnapshot snapshot_;
+  NameBook names_;
+};
+
+}  // namespace flowctl

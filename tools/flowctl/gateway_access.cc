@@ -1,0 +1,88 @@
+#include "tools/flowctl/gateway_access.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "gateway/control/socket_path.h"
+
+namespace flowctl {
+namespace {
+
+namespace fs = std::filesystem;
+using base::Unexpected;
+using gateway::ControlFailure;
+using gateway::ControlReply;
+using gateway::ControlRequest;
+
+constexpr std::chrono::milliseconds kPingPatience{1'000};
+
+bool answers(const std::string& path) {
+  return gateway::ask_gateway(path, {.kind = ControlRequest::Kind::kPing}, kPingPatience)
+      .has_value();
+}
+
+// The sockets of every `liftgate run` that answers, beside the one at `path`.
+std::vector<std::string> live_runs_beside(const std::string& path) {
+  std::vector<std::string> found;
+  std::error_code unreadable;
+  for (const auto& entry : fs::directory_iterator(fs::path(path).parent_path(), unreadable)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("run-") && name.ends_with(".sock") && answers(entry.path())) {
+      found.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+Failure no_gateway(const ControlFailure& why) {
+  return {ExitStatus::kNoGateway,
+          "no liftgate answers (" + why.message +
+              ")\nStart one with `liftgate serve` or `liftgate run -- COMMAND`, or name its socket "
+              "with --socket PATH or $LIFTGATE_SOCKET."};
+}
+
+Failure several_runs(const std::vector<std::string>& runs) {
+  std::string message = "several `liftgate run` answer; choose one with --socket:";
+  for (const std::string& path : runs) {
+    message += "\n  " + path;
+  }
+  return {ExitStatus::kNoGateway, std::move(message)};
+}
+
+}  // namespace
+
+SocketChoice choose_socket(const std::optional<std::string>& option) {
+  if (option) {
+    return {.path = *option, .or_single_run = false};
+  }
+  const char* named = std::getenv("LIFTGATE_SOCKET");
+  return {.path = gateway::default_control_path(),
+          .or_single_run = named == nullptr || *named == '\0'};
+}
+
+base::Result<ControlReply, Failure> ask(const SocketChoice& choice, const ControlRequest& request) {
+  auto reply = gateway::ask_gateway(choice.path, request);
+  if (!reply && reply.error().no_daemon && choice.or_single_run) {
+    const auto runs = live_runs_beside(choice.path);
+    if (runs.size() > 1) {
+      return Unexpected{several_runs(runs)};
+    }
+    if (runs.size() == 1) {
+      return ask({.path = runs.front(), .or_single_run = false}, request);
+    }
+  }
+  if (!reply && reply.error().no_daemon) {
+    return Unexpected{no_gateway(reply.error())};
+  }
+  if (!reply) {
+    return Unexpected{Failure{ExitStatus::kFailed, reply.error().message}};
+  }
+  return std::move(reply).value();
+}
+
+}  // namespace flowctl

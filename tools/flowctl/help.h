@@ -1,0 +1,12 @@
+// Help: what `flowctl --help` and `flowctl COMMAND --help` print.
+#pragma once
+
+#include <string_view>
+
+#include "tools/flowctl/options.h"
+
+namespace flowctl {
+
+std::string_view help(Command command);
+
+}  // namespace flowctl

@@ -1,0 +1,41 @@
+// Options: what the words on flowctl's command line ask for.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace flowctl {
+
+enum class Command : std::uint8_t {
+  kNone,
+  kTunnels,
+  kTenants,
+  kFlows,
+  kFlow,
+  kKill,
+  kNat,
+  kStats,
+  kDrops,
+};
+
+struct Options {
+  Command command = Command::kNone;
+  std::optional<std::string> socket;
+  bool json = false;
+  bool all = false;  // kDrops
+  bool help = false;
+  bool version = false;
+  std::uint64_t flow_id = 0;        // kFlow, kKill
+  std::vector<std::string> filter;  // kFlows
+};
+
+/// Reads the words after the program's name; options may stand anywhere before a "--". Fails with
+/// what is wrong, for a line of its own.
+base::Result<Options, std::string> parse_options(std::span<const std::string> words);
+
+}  // namespace flowctl
