@@ -22,10 +22,6 @@ using Kind = ControlRequest::Kind;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};  // chosen: after EMFILE and its like
 
-bool may_control(uid_t uid) {
-  return uid == ::geteuid() || uid == 0;
-}
-
 // The flow region for a client: a descriptor of its own that cannot be mapped writable. It guards
 // against mistakes; a client of our own uid could still write our memory by other ways.
 base::SysResult<base::Fd> read_only(const base::Fd& region) {
@@ -44,6 +40,7 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
   State(asio::io_context& loop, const ControlServerOptions& options, UnixListener listener,
         StatusSource& source)
       : loop_(loop),
+        owner_(options.owner),
         patience_{options.request_patience, options.reply_patience},
         listener_(std::move(listener)),
         source_(source),
@@ -92,10 +89,10 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
   }
 
   void welcome(UnixPeer peer) {
-    if (!may_control(peer.uid)) {
+    if (peer.uid != owner_ && peer.uid != 0) {
       turn_away(peer, ControlError::kNotAllowed,
                 "uid " + std::to_string(peer.uid) + " may not control this gateway, only uid " +
-                    std::to_string(::geteuid()) + " and root");
+                    std::to_string(owner_) + " and root");
       return;
     }
     if (sessions_.size() >= kMostSessions) {
@@ -163,6 +160,7 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
   static std::int64_t now_ns() { return base::to_nanoseconds(base::Clock::now()); }
 
   asio::io_context& loop_;
+  uid_t owner_;
   ControlSession::Patience patience_;
   std::optional<UnixListener> listener_;
   StatusSource& source_;

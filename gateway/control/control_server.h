@@ -11,6 +11,9 @@
 // gateway runs as, and root, are heard. tests/gateway/control/control_server_test.cc states this.
 #pragma once
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <memory>
 #include <string>
@@ -26,6 +29,7 @@ namespace gateway {
 
 struct ControlServerOptions {
   std::string path;                                   // see socket_path.h
+  uid_t owner = ::geteuid();                          // who is heard, besides root
   std::chrono::milliseconds request_patience{5'000};  // to send a whole request
   std::chrono::milliseconds reply_patience{10'000};   // to take the next part of the reply
 };

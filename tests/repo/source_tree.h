@@ -63,7 +63,7 @@ inline std::vector<std::string> includes_of(const fs::path& relative, const std:
   std::vector<std::string> included;
   std::smatch match;
   for (const std::string& line : lines_of(relative)) {
-    if (std::regex_search(line, match, form)) {
+    if (line.find("include") != std::string::npos && std::regex_search(line, match, form)) {
       included.push_back(match[1]);
     }
   }
