@@ -402,6 +402,11 @@ WireCount PacketPath::send_built(Tunnel& tunnel, Build build) {
 }
 
 base::Endpoint PacketPath::upstream_of(const base::Endpoint& destination) const {
+  for (const auto& stand_in : addresses_.stand_ins) {
+    if (stand_in.inside == destination) {
+      return stand_in.outside;
+    }
+  }
   if (addresses_.map_host != destination.address) {
     return destination;
   }
@@ -411,6 +416,15 @@ base::Endpoint PacketPath::upstream_of(const base::Endpoint& destination) const 
 IpAddress PacketPath::inside_of(const IpAddress& remote) const {
   const bool is_host = addresses_.map_host && remote == loopback_of(*addresses_.map_host);
   return is_host ? *addresses_.map_host : remote;
+}
+
+std::optional<IpAddress> PacketPath::stand_in_of(const base::Endpoint& remote) const {
+  for (const auto& stand_in : addresses_.stand_ins) {
+    if (stand_in.outside == remote) {
+      return stand_in.inside.address;
+    }
+  }
+  return std::nullopt;
 }
 
 IpAddress PacketPath::loopback_of(const IpAddress& like) const {

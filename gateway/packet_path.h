@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "flows/drop.h"
 #include "flows/reply.h"
@@ -35,6 +36,12 @@ struct GatewayAddresses {
   base::IpAddress v4 = base::IpAddress::v4(0xc0000008);  // 192.0.0.8, the dummy address (RFC 7600)
   base::IpAddress v6 = *base::IpAddress::parse("fd6c:6966:7467::1");
   std::optional<base::IpAddress> map_host;  // the inside address that means the host's loopback
+  // The inside endpoint of each that is another endpoint outside: `run`'s resolvers.
+  struct StandIn {
+    base::Endpoint inside;
+    base::Endpoint outside;
+  };
+  std::vector<StandIn> stand_ins;
 
   [[nodiscard]] const base::IpAddress& of_family(const base::IpAddress& like) const {
     return like.is_v4() ? v4 : v6;
@@ -63,6 +70,8 @@ class PacketPath final : public TcpUpgrade::Owner, public DatagramUpgrade::Owner
   std::optional<flows::FlowIndex> open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
                                               const base::Endpoint& remote) override;
   [[nodiscard]] base::IpAddress inside_of(const base::IpAddress& remote) const override;
+  [[nodiscard]] std::optional<base::IpAddress> stand_in_of(
+      const base::Endpoint& remote) const override;
   void dropped(flows::FlowIndex flow, flows::Drop reason) override;
   void dropped(Tunnel& tunnel, flows::Drop reason);
   void dropped(flows::Drop reason) override { drops_.count(reason); }

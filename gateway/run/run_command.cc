@@ -13,8 +13,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -25,6 +28,7 @@
 #include "gateway/control/socket_path.h"
 #include "gateway/gateway.h"
 #include "gateway/log.h"
+#include "gateway/run/resolvers.h"
 #include "netns/sandbox.h"
 #include "netns/spawn.h"
 
@@ -37,13 +41,15 @@ using base::IpAddress;
 // As env(1) and the shells have it.
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
+constexpr auto kResolvConf = "/etc/resolv.conf";
 
-// The command's network. Four addresses that are unlikely to be wanted outside, and a ULA, which
-// makes programs prefer IPv4 for names that have both (RFC 6724): the host may have no IPv6.
+// The command's network. Addresses for benchmarks (RFC 2544), which nobody wants outside, and a
+// ULA, which makes programs prefer IPv4 for names that have both (RFC 6724): the host may have no
+// IPv6.
 struct Inside {
-  IpAddress v4 = *IpAddress::parse("10.255.255.2");
+  IpAddress v4 = *IpAddress::parse("198.18.255.2");
   IpAddress v6 = *IpAddress::parse("fd6c:6966:7467:1::2");
-  IpAddress gateway_v4 = *IpAddress::parse("10.255.255.1");
+  IpAddress gateway_v4 = *IpAddress::parse("198.18.255.1");
   IpAddress gateway_v6 = *IpAddress::parse("fd6c:6966:7467:1::1");
   std::uint32_t mtu_bytes = 65520;
 };
@@ -53,17 +59,26 @@ int fail(const base::Error& error, int status = 1) {
   return status;
 }
 
-netns::SandboxConfig sandbox_of(const Inside& inside) {
+netns::SandboxConfig sandbox_of(const Inside& inside, const ResolverPlan& resolvers) {
   netns::SandboxConfig config;
   config.tun.addresses = {{inside.v4, 30}, {inside.v6, 64}};
   config.tun.mtu_bytes = inside.mtu_bytes;
   config.mount_namespace = true;
+  if (!resolvers.resolv_conf.empty()) {
+    config.files = {{.path = kResolvConf, .content = resolvers.resolv_conf}};
+  }
   return config;
+}
+
+// Empty where the host has none.
+std::string host_resolv_conf() {
+  std::ifstream file(kResolvConf);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 TunnelInfo tunnel_of(const Inside& inside, bool offload, const std::string& command) {
   TunnelInfo info;
-  info.name = command;
+  info.name = std::filesystem::path(command).filename();
   info.addresses = {base::IpPrefix::of(inside.v4, 32), base::IpPrefix::of(inside.v6, 128)};
   info.mtu_bytes = inside.mtu_bytes;
   info.offload = offload;
@@ -195,14 +210,18 @@ int run(const RunOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
   SignalForwarder signals;
   const Inside inside;
-  auto sandbox = netns::Sandbox::start(sandbox_of(inside));
+  const ResolverPlan resolvers =
+      plan_resolvers(host_resolv_conf(), inside.gateway_v4, inside.gateway_v6);
+  auto sandbox = netns::Sandbox::start(sandbox_of(inside, resolvers));
   if (!sandbox) {
     return fail(sandbox.error());
   }
   asio::io_context context;
-  auto created = Gateway::create(
-      context, settings,
-      {.v4 = inside.gateway_v4, .v6 = inside.gateway_v6, .map_host = options.map_host});
+  auto created = Gateway::create(context, settings,
+                                 {.v4 = inside.gateway_v4,
+                                  .v6 = inside.gateway_v6,
+                                  .map_host = options.map_host,
+                                  .stand_ins = resolvers.stand_ins});
   if (!created) {
     return fail(created.error());
   }

@@ -318,10 +318,18 @@ bool DatagramUpgrade::lets_in(const Mapping& mapping, const IpAddress& remote) c
 
 FlowKey DatagramUpgrade::key_of(const Mapping& mapping, const Endpoint& remote) const {
   const Endpoint& source = mapping.source.endpoint;
-  return {.source = source,
-          .destination = {owner_.inside_of(remote.address), remote_port(remote, source)},
-          .tenant = mapping.source.tenant,
-          .protocol = protocol(mapping.is_v4())};
+  FlowKey key{.source = source,
+              .destination = {owner_.inside_of(remote.address), remote_port(remote, source)},
+              .tenant = mapping.source.tenant,
+              .protocol = protocol(mapping.is_v4())};
+  if (const auto stand_in = owner_.stand_in_of(remote)) {
+    FlowKey asked = key;
+    asked.destination.address = *stand_in;
+    if (flows_.find(asked)) {
+      return asked;
+    }
+  }
+  return key;
 }
 
 std::optional<FlowIndex> DatagramUpgrade::find(const Mapping& mapping, const FlowKey& key) const {

@@ -63,6 +63,10 @@ class DatagramUpgrade {
     virtual void dropped(flows::Drop reason) = 0;
     /// What the client knows `remote` as (map_host).
     [[nodiscard]] virtual base::IpAddress inside_of(const base::IpAddress& remote) const = 0;
+    /// The address that stands for `remote` inside, if one does; the client may still speak to
+    /// `remote` itself.
+    [[nodiscard]] virtual std::optional<base::IpAddress> stand_in_of(
+        const base::Endpoint& remote) const = 0;
 
    protected:
     ~Owner() = default;
