@@ -132,7 +132,8 @@ std::optional<Pump::Step> Pump::fill_pipe(const Fd& from, PipePool& pipes) {
   if (got < 0) {
     return fail(Step::kReadFailed, error);
   }
-  eof_ = true;
+  // The end, or urgent data that came since epoll_wait(2): recv(2) can tell.
+  bulk_ = false;
   return std::nullopt;
 }
 
