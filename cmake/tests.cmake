@@ -2,6 +2,7 @@
 # own; every integration/*_test.cc goes into integration_tests. Labels: unit, repo, fuzz, integration.
 include(GoogleTest)
 
+add_custom_target(unit_tests)
 foreach(folder base flows nat netns gateway tools repo)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.cc)
   if(NOT sources)
@@ -28,6 +29,7 @@ foreach(folder base flows nat netns gateway tools repo)
   add_executable(unit_${folder} ${sources} ${more})
   target_compile_definitions(unit_${folder} PRIVATE LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
   target_link_libraries(unit_${folder} PRIVATE ${library} ${main} GTest::gmock)
+  add_dependencies(unit_tests unit_${folder})
   gtest_discover_tests(unit_${folder} PROPERTIES LABELS ${label} TIMEOUT 60)
 endforeach()
 

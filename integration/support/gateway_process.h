@@ -85,6 +85,10 @@ class GatewayProcess {
   std::string last_log_;
 };
 
+/// The programs under test.
+std::string liftgate_program();
+std::string flowctl_program();
+
 /// The processes below `pid`, at any depth, without itself.
 std::vector<pid_t> descendants_of(pid_t pid);
 

@@ -1,5 +1,6 @@
 #include "integration/support/servers.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -222,6 +223,9 @@ TcpServer TcpServer::holding(const std::string& address) {
 TcpServer TcpServer::program(const Program::Words& words, const std::string& address) {
   return TcpServer(
       [words](TcpConnection& connection, Served& served) {
+        // Most programs take EAGAIN for the end of their input or output.
+        const int flags = ::fcntl(connection.socket().get(), F_GETFL);
+        ::fcntl(connection.socket().get(), F_SETFL, flags & ~O_NONBLOCK);
         Program program = Program::start(words, {.connection = &connection.socket()});
         // Until the program ends, or the server hangs up and so ends it.
         std::array<pollfd, 2> wait{

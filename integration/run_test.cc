@@ -1,0 +1,169 @@
+// `liftgate run`: any command in a network of its own, and everything about it as if it were run
+// without.
+//
+//     the test --starts--> liftgate run --starts--> the command, in its own network
+//     servers on the host network <==TCP== gateway <==TUN== the command
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "integration/support/gateway_process.h"
+#include "integration/support/host_network.h"
+#include "integration/support/program.h"
+#include "integration/support/servers.h"
+#include "tests/support/temp_directory.h"
+
+namespace integration {
+namespace {
+
+// Dead, though perhaps not yet waited for by whoever inherited it.
+bool is_dead(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string number;
+  std::string name;
+  char state = 'X';
+  stat >> number >> name >> state;
+  return state == 'Z' || state == 'X';
+}
+
+class Run : public testing::Test {
+ protected:
+  ProgramOptions options() const {
+    return {.environment = {"LIFTGATE_SOCKET=" + directory_.file("control.sock")}};
+  }
+  Program::Words words(const Program::Words& arguments) const {
+    Program::Words all{liftgate_program(), "run"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    return all;
+  }
+  Finished liftgate_run(const Program::Words& arguments) const {
+    return run(words(arguments), kPatience, options());
+  }
+  Program start(const Program::Words& arguments) const {
+    return Program::start(words(arguments), options());
+  }
+  std::string file(const std::string& name) const { return directory_.file(name); }
+
+  // Of every test: nothing of the gateway is left.
+  ~Run() override {
+    EXPECT_TRUE(eventually([&] { return !std::filesystem::exists(file("control.sock")); }));
+    EXPECT_TRUE(
+        eventually([&] { return std::ranges::all_of(descendants_of(::getpid()), is_dead); }));
+  }
+
+  test_support::TempDirectory directory_;
+};
+
+TEST_F(Run, ExitStatusIsTheCommands) {
+  EXPECT_EQ(liftgate_run({"--", "sh", "-c", "exit 7"}).status, 7);
+  EXPECT_EQ(liftgate_run({"--", "true"}).status, 0);
+}
+
+TEST_F(Run, DeathBySignalIsTheCommands) {
+  EXPECT_EQ(liftgate_run({"--", "sh", "-c", "kill -TERM $$"}).status, 128 + SIGTERM);
+}
+
+TEST_F(Run, UnknownCommandIsReportedAsShellsDo) {
+  const Finished finished = liftgate_run({"--", "no-such-program"});
+  EXPECT_EQ(finished.status, 127);
+  EXPECT_NE(finished.err.find("no-such-program"), std::string::npos);
+}
+
+TEST_F(Run, SignalsReachTheCommand) {
+  Program program = start({"--", "bash", "-c",
+                           "trap 'echo usr1' USR1; trap 'echo term; exit 3' TERM; echo ready; "
+                           "while :; do read -rt 0.05 <> <(:); done"});
+  ASSERT_TRUE(eventually([&] { return program.out() == "ready\n"; }));
+  program.signal(SIGUSR1);
+  ASSERT_TRUE(eventually([&] { return program.out() == "ready\nusr1\n"; }));
+  program.signal(SIGTERM);
+  const Finished finished = program.wait();
+  EXPECT_EQ(finished.status, 3);
+  EXPECT_EQ(finished.out, "ready\nusr1\nterm\n");
+}
+
+TEST_F(Run, CommandKeepsItsUidAndHasItsOwnNetwork) {
+  const Finished finished = liftgate_run({"--", "sh", "-c", "id -u; readlink /proc/self/ns/net"});
+  EXPECT_EQ(finished.out.substr(0, finished.out.find('\n')), std::to_string(::getuid()));
+  EXPECT_EQ(finished.out.find(std::filesystem::read_symlink("/proc/self/ns/net").string()),
+            std::string::npos);
+}
+
+TEST_F(Run, CurlReachesServersOverBothFamilies) {
+  for (const auto& address : {host::kServer4, host::kServer6}) {
+    const TcpServer server = TcpServer::program(
+        {"sh", "-c", R"(read -r _; printf 'HTTP/1.0 200 OK\r\n\r\nfrom outside\n')"}, address);
+    const Finished finished = liftgate_run({"--", "curl", "-sS", url_of(server.endpoint())});
+    EXPECT_EQ(finished.out, "from outside\n") << finished;
+  }
+}
+
+TEST_F(Run, HostsLoopbackIsReachedOnlyByTheAddressThatWasMapped) {
+  const TcpServer server = TcpServer::half_closing("from the loopback", "127.0.0.1");
+  const std::string port = std::to_string(server.port());
+  const std::string read = "exec 3<>/dev/tcp/$0/" + port + " && cat <&3";
+  EXPECT_NE(liftgate_run({"--", "bash", "-c", read, "127.0.0.1"}).status, 0);
+  EXPECT_EQ(
+      liftgate_run({"--map-host", "198.18.255.9", "--", "bash", "-c", read, "198.18.255.9"}).out,
+      "from the loopback");
+  EXPECT_EQ(server.connections().size(), 1U);
+}
+
+TEST_F(Run, AuditHasOneStartAndOneEndPerFlow) {
+  const TcpServer server = TcpServer::half_closing("x");
+  const std::string once = "cat </dev/tcp/" + host::kServer4 + "/" + std::to_string(server.port());
+  const Finished finished = liftgate_run(
+      {"--audit", file("flows.jsonl"), "--", "bash", "-c", once + "; " + once + "; " + once});
+  EXPECT_EQ(finished.out, "xxx") << finished;
+  std::map<std::uint64_t, std::string> events;
+  std::ifstream log(file("flows.jsonl"));
+  for (std::string line; std::getline(log, line);) {
+    const auto event = nlohmann::json::parse(line);
+    events[event.at("id")] += event.at("event").get<std::string>() + " ";
+  }
+  EXPECT_EQ(events.size(), 3U);
+  for (const auto& [id, of_flow] : events) {
+    EXPECT_EQ(of_flow, "flow_start flow_end ") << "flow " << id;
+  }
+}
+
+TEST_F(Run, RuleThatRejectsIsARefusalForTheCommand) {
+  std::ofstream(file("config.yaml"))
+      << "rules:\n  - {name: no, match: {destination: [192.0.2.0/24]}, action: reject}\n";
+  const TcpServer server = TcpServer::echo();
+  const Finished finished = liftgate_run(
+      {"--config", file("config.yaml"), "--", "curl", "-sS", url_of(server.endpoint())});
+  EXPECT_EQ(finished.status, 7) << finished;  // CURLE_COULDNT_CONNECT
+  EXPECT_EQ(server.connections().size(), 0U);
+}
+
+// The command's kernel still holds most of it when the command has ended.
+TEST_F(Run, WhatTheCommandWroteLastArrives) {
+  const TcpServer server = TcpServer::discard();
+  const Finished finished = liftgate_run({"--", "bash", "-c",
+                                          "head -c 20000000 /dev/zero >/dev/tcp/" + host::kServer4 +
+                                              "/" + std::to_string(server.port())});
+  EXPECT_EQ(finished.status, 0) << finished;
+  EXPECT_EQ(server.wait_for_connection(0).received_bytes, 20'000'000U);
+}
+
+TEST_F(Run, CommandDiesWithLiftgate) {
+  Program program = start({"--", "sh", "-c", "echo $$; exec sleep 1000"});
+  ASSERT_TRUE(eventually([&] { return !program.out().empty(); }));
+  const pid_t command = std::stoi(program.out());
+  program.signal(SIGKILL);
+  (void)program.wait();
+  EXPECT_TRUE(eventually([&] { return is_dead(command); }));
+  std::filesystem::remove(file("control.sock"));  // nobody was left to do it
+}
+
+}  // namespace
+}  // namespace integration
