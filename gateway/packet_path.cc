@@ -85,7 +85,7 @@ void PacketPath::from_tunnel(Tunnel& tunnel, const RawPacket& raw) {
   } else if (is_for_gateway(tunnel, raw, *packet)) {
     return;
   } else if (flows::is_icmp_error(*packet)) {
-    dropped(tunnel, Drop::kUnrelatedIcmpError);
+    icmp_error_from(tunnel, raw, *packet);
   } else if (const auto match = flows_.find(flows::key_of(tunnel.tenant().settings.id, *packet))) {
     known(tunnel, raw, *packet, *match);
   } else {
@@ -359,6 +359,33 @@ bool PacketPath::is_for_gateway(Tunnel& tunnel, const RawPacket& raw, const Pack
     send_down(tunnel, raw, *reply);
   }
   return true;
+}
+
+// About a packet that went to `tunnel`: its sender is told.
+void PacketPath::icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+  const auto quote = nat::read_quote(raw.bytes, packet);
+  const auto match = quote ? flows_.find({.source = quote->source,
+                                          .destination = quote->destination,
+                                          .tenant = tunnel.tenant().settings.id,
+                                          .protocol = quote->protocol})
+                           : std::nullopt;
+  if (!match || packet.destination.address != quote->source.address) {
+    dropped(tunnel, Drop::kUnrelatedIcmpError);
+    return;
+  }
+  const Flow& flow = flows_[match->index];
+  const bool by_initiator = match->sender == Side::kInitiator;
+  const std::uint32_t receiver = by_initiator ? flow.peer_tunnel : flow.tunnel;
+  if (receiver != tunnel.id()) {
+    dropped(tunnel, Drop::kFlowOfAnotherTunnel);
+  } else if (flow.action == Action::kForward) {
+    forward(match->index, tunnel, raw, packet, by_initiator ? flow.tunnel : flow.peer_tunnel);
+  } else if (flow.binding != flows::kNone32 && flow.state != FlowState::kDialing) {
+    upgrades_->tcp.error_to_outside(match->index, raw, packet, *quote);
+    sandbox_.write_now({{}, raw.bytes});
+  } else {
+    dropped(tunnel, Drop::kUnrelatedIcmpError);  // a socket has no way to tell its peer
+  }
 }
 
 void PacketPath::ttl_exceeded(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {

@@ -101,6 +101,7 @@ class PacketPath final : public TcpUpgrade::Owner, public DatagramUpgrade::Owner
   [[nodiscard]] base::IpAddress loopback_of(const base::IpAddress& like) const;
   // Whether the packet is for the gateway itself, which has answered it then.
   bool is_for_gateway(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
+  void icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
   void ttl_exceeded(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
   // Answers `raw` with an RST where it is TCP and `why` is nothing, else with an ICMP error.
   flows::WireCount answer(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,

@@ -142,6 +142,16 @@ void TcpUpgrade::to_outside(FlowIndex flow, const RawPacket& packet, const flows
                 .destination = listener_endpoint(family)});
 }
 
+void TcpUpgrade::error_to_outside(FlowIndex flow, const RawPacket& packet,
+                                  const flows::Packet& parsed, const nat::Quote& quote) {
+  const nat::Family family = parsed.is_v4() ? nat::Family::kV4 : nat::Family::kV6;
+  const base::Endpoint client =
+      flows_.bindings().outside(nat::BindingIndex{flows_[flow].binding}, family);
+  const base::Endpoint listener = listener_endpoint(family);
+  nat::rewrite_icmp_error(packet.bytes, parsed, quote, {.source = client, .destination = listener},
+                          {.source = listener, .destination = client});
+}
+
 void TcpUpgrade::admit_syn(Session& session) {
   const RawPacket syn = session.syn->packet();
   const auto parsed = flows::parse(syn.bytes, syn.vnet.verified());

@@ -29,6 +29,7 @@
 #include "gateway/relay/pipe_pool.h"
 #include "gateway/relay/tcp_relay.h"
 #include "gateway/upgrade/sandbox_link.h"
+#include "nat/icmp_error_rewrite.h"
 
 namespace gateway {
 
@@ -56,6 +57,10 @@ class TcpUpgrade final {
   bool admits(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed);
   /// Rewrites a packet of the client to its binding. Only while the flow is claimed one.
   void to_outside(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed);
+
+  /// The same for an ICMP error about a packet to the client, whose quote is `quote`.
+  void error_to_outside(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed,
+                        const nat::Quote& quote);
 
   void accepted(base::Fd client, flows::FlowIndex flow);
   /// `flow` is over: closes its sockets, with RST where they were open.

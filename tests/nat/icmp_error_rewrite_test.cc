@@ -1,0 +1,125 @@
+#include "nat/icmp_error_rewrite.h"
+
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include "flows/reply.h"
+#include "tests/support/packet_builder.h"
+
+namespace nat {
+namespace {
+
+using flows::Packet;
+using flows::Protocol;
+using test_support::address;
+using test_support::echo_reply;
+using test_support::endpoint;
+using test_support::PacketBuilder;
+using test_support::tcp;
+using test_support::udp;
+using Bytes = test_support::Packet;
+
+constexpr auto kRemote4 = "192.0.2.1:443", kClient4 = "10.0.0.1:40000";
+constexpr auto kRemote6 = "[2001:db8::1]:443", kClient6 = "[fd00::1]:40000";
+
+// "Too big", from a router behind the client, about a packet to the client.
+Bytes error_about(const Bytes& original) {
+  const Packet packet = flows::parse(original, {}).value();
+  const bool v4 = packet.is_v4();
+  Bytes out(flows::kMaxReplyBytes);
+  out.resize(flows::build_icmp_error(original, packet, flows::too_big(v4, 1300),
+                                     address(v4 ? "100.64.0.1" : "fd00::ffff"), out)
+                 .value());
+  return out;
+}
+
+Packet parsed(const Bytes& bytes) {
+  const auto packet = flows::parse(bytes, {});  // verifies the error's checksums
+  EXPECT_TRUE(packet) << name(packet.error());
+  return packet.value();
+}
+
+struct Case {
+  PacketBuilder original;
+  base::Endpoint source, destination;  // of the original
+  NewEnds outer, quoted;
+  PacketBuilder wanted;  // the original, had it had the new ends
+};
+
+std::vector<Case> cases() {
+  const NewEnds outer4{endpoint("198.18.1.0:0"), endpoint("198.18.0.1:0")};
+  const NewEnds quoted4{endpoint("198.18.0.1:1"), endpoint("198.18.1.0:1024")};
+  const NewEnds outer6{endpoint("[fd66::100]:0"), endpoint("[fd66::1]:0")};
+  const NewEnds quoted6{endpoint("[fd66::1]:1"), endpoint("[fd66::100]:1024")};
+  return {
+      {tcp(kRemote4, kClient4).ack(7).payload(std::size_t{100}), endpoint(kRemote4),
+       endpoint(kClient4), outer4, quoted4,
+       tcp("198.18.0.1:1", "198.18.1.0:1024").ack(7).payload(std::size_t{100})},
+      {tcp(kRemote6, kClient6).ack(7).payload(std::size_t{100}), endpoint(kRemote6),
+       endpoint(kClient6), outer6, quoted6,
+       tcp("[fd66::1]:1", "[fd66::100]:1024").ack(7).payload(std::size_t{100})},
+      {udp(kRemote4, kClient4).payload("x"), endpoint(kRemote4), endpoint(kClient4), outer4,
+       quoted4, udp("198.18.0.1:1", "198.18.1.0:1024").payload("x")},
+      {udp(kRemote4, kClient4).no_checksum().payload("x"), endpoint(kRemote4), endpoint(kClient4),
+       outer4, quoted4, udp("198.18.0.1:1", "198.18.1.0:1024").no_checksum().payload("x")},
+      {echo_reply("192.0.2.1", "10.0.0.1", 77).payload("x"), endpoint("192.0.2.1:77"),
+       endpoint("10.0.0.1:77"), outer4, quoted4,
+       echo_reply("198.18.0.1", "198.18.1.0", 1).payload("x")},
+      {echo_reply("2001:db8::1", "fd00::1", 77).payload("x"), endpoint("[2001:db8::1]:77"),
+       endpoint("[fd00::1]:77"), outer6, quoted6,
+       echo_reply("fd66::1", "fd66::100", 1).payload("x")}};
+}
+
+TEST(ReadQuote, SaysWhichPacketTheErrorIsAbout) {
+  for (const Case& tested : cases()) {
+    const Bytes error = error_about(tested.original.build());
+    const auto quote = read_quote(error, parsed(error));
+    ASSERT_TRUE(quote);
+    EXPECT_EQ(quote->source, tested.source);
+    EXPECT_EQ(quote->destination, tested.destination);
+  }
+}
+
+TEST(ReadQuote, EightBytesOfTheTransportHeaderAreEnoughAndSevenAreNot) {
+  const Bytes original = tcp(kRemote4, kClient4).ack(7).payload(std::size_t{100}).build();
+  for (const auto& [quoted_bytes, is_enough] :
+       {std::pair{28, true}, {27, false}, {19, false}, {0, false}}) {
+    const Bytes error =
+        test_support::icmp("100.64.0.1", "192.0.2.1")
+            .icmp(3, 4, 1300)
+            .payload(std::span(original).first(static_cast<std::size_t>(quoted_bytes)))
+            .build();
+    EXPECT_EQ(read_quote(error, parsed(error)).has_value(), is_enough) << quoted_bytes;
+  }
+}
+
+TEST(ReadQuote, WhatHasNoPortsIsNoFlow) {
+  for (const Bytes& original :
+       {tcp(kRemote4, kClient4).fragment(1480, false, 7).payload("x").build(),
+        test_support::ip(47, "192.0.2.1", "10.0.0.1").payload("eight bytes").build(),
+        tcp(kRemote6, kClient6).ack(1).build()}) {  // of the other family
+    const Bytes error =
+        test_support::icmp("100.64.0.1", "192.0.2.1").icmp(3, 4, 1300).payload(original).build();
+    EXPECT_FALSE(read_quote(error, parsed(error)));
+  }
+}
+
+TEST(RewriteIcmpError, QuotesThePacketAsItWouldHaveBeenWithTheNewEnds) {
+  for (const Case& tested : cases()) {
+    Bytes error = error_about(tested.original.build());
+    const Packet before = parsed(error);
+
+    rewrite_icmp_error(error, before, read_quote(error, before).value(), tested.outer,
+                       tested.quoted);
+
+    const Packet after = parsed(error);
+    EXPECT_EQ(after.source.address, tested.outer.source.address);
+    EXPECT_EQ(after.destination.address, tested.outer.destination.address);
+    EXPECT_EQ(after.icmp_type, before.icmp_type);
+    EXPECT_EQ(Bytes(error.begin() + after.payload_offset, error.end()), tested.wanted.build());
+  }
+}
+
+}  // namespace
+}  // namespace nat
