@@ -47,6 +47,22 @@ netns::SandboxConfig client_sandbox(const TunnelOptions& options) {
   return config;
 }
 
+// The kernel makes an IPv6 address usable at once, but takes packets for it only when a work queue
+// of its own got round to adding the local route. On a busy machine the first answer would come
+// before.
+void wait_for_delivery(const netns::Sandbox& sandbox, const TunnelOptions& options) {
+  for (const std::string& text : options.addresses) {
+    const base::IpAddress own = interface_address(text).address;
+    const auto is_local = [&] {
+      const Program::Words words = {"ip", "-6", "route", "get", own.to_string()};
+      return Program::start_in(sandbox, words).wait().out.starts_with("local ");
+    };
+    if (own.is_v6() && !eventually(is_local)) {
+      give_up("the client's kernel takes no packets for " + text);
+    }
+  }
+}
+
 // What the wire carried for `packet`, which may be a super-segment.
 WireTally wire_of(const flows::Packet& packet, const flows::VnetHeader& vnet) {
   if (!vnet.is_gso() || vnet.gso_bytes == 0) {
@@ -75,6 +91,7 @@ struct ClientNetwork::State {
     if (offload && !sandbox.offload()) {
       give_up("the client's TUN device got no offload");
     }
+    wait_for_delivery(sandbox, options);
     up_thread = std::thread([this] { pump(sandbox.tun(), tunnel.socket(), Direction::kUp); });
     down_thread = std::thread([this] { pump(tunnel.socket(), sandbox.tun(), Direction::kDown); });
   }
