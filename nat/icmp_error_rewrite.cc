@@ -27,7 +27,7 @@ constexpr std::size_t kPortsBytes = 8;  // of a transport header that a quote ha
 constexpr std::size_t kEchoIdentifierOffset = 4;
 
 std::optional<Quote> read_ipv4(Bytes quoted) {
-  if (quoted.size() < flows::kIpv4HeaderBytes || quoted[0] >> 4U != std::byte{4}) {
+  if (quoted.size() < flows::kIpv4HeaderBytes || (quoted[0] >> 4U) != std::byte{4}) {
     return std::nullopt;
   }
   const auto header_bytes = std::to_integer<std::uint32_t>(quoted[0] & std::byte{0x0f}) * 4;
@@ -44,7 +44,7 @@ std::optional<Quote> read_ipv4(Bytes quoted) {
 }
 
 std::optional<Quote> read_ipv6(Bytes quoted) {
-  if (quoted.size() < flows::kIpv6HeaderBytes || quoted[0] >> 4U != std::byte{6}) {
+  if (quoted.size() < flows::kIpv6HeaderBytes || (quoted[0] >> 4U) != std::byte{6}) {
     return std::nullopt;
   }
   Quote quote;
