@@ -188,6 +188,15 @@ bool vnet_fits(const VnetHeader& vnet, const Packet& packet, bool v6,
   return type == (v6 ? VnetHeader::kGsoTcpV6 : VnetHeader::kGsoTcpV4);
 }
 
+// Whether cutting gives a bounded number of packets, each of which parse() would take: a SYN or RST
+// takes part in no super-segment, and FIN and PSH stand in its last segment alone.
+bool may_be_cut(const VnetHeader& vnet, const Packet& packet) {
+  const TcpFlags flags = packet.tcp_flags;
+  const bool is_data =
+      packet.protocol == Protocol::kUdp || (flags.ack() && !flags.syn() && !flags.rst());
+  return is_data && packet.payload_bytes() <= vnet.gso_bytes * kMaxSegments;
+}
+
 // Whether the checksum over `segment` and, except for ICMP, the pseudo-header comes out right.
 bool checksum_holds(Bytes bytes, const Packet& packet, bool v6) {
   const Bytes segment = bytes.subspan(packet.transport_offset);
@@ -237,6 +246,9 @@ Failure read_tcp(Bytes bytes, const VnetHeader& vnet, bool v6, Packet& packet) {
   if (!may_be(packet.tcp_flags)) {
     return Drop::kBadTcpFlags;
   }
+  if (vnet.is_gso() && !may_be_cut(vnet, packet)) {
+    return Drop::kBadVnetHeader;
+  }
   return std::nullopt;
 }
 
@@ -266,6 +278,9 @@ Failure read_udp(Bytes bytes, const VnetHeader& vnet, bool v6, Packet& packet) {
   packet.source.port = Port{load_be<std::uint16_t>(datagram, 0)};
   packet.destination.port = Port{load_be<std::uint16_t>(datagram, 2)};
   packet.payload_offset = packet.transport_offset + std::uint32_t{kUdpHeaderBytes};
+  if (vnet.is_gso() && !may_be_cut(vnet, packet)) {
+    return Drop::kBadVnetHeader;
+  }
   return std::nullopt;
 }
 

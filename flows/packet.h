@@ -43,6 +43,11 @@ struct TcpFlags {
 /// recommends to send.
 inline constexpr int kMaxExtensions = 8;
 
+/// Packets that a super-segment may stand for, so that one write of a hostile peer cannot make us
+/// send 65,000. Chosen: 64 KiB at the smallest MSS that Linux sends with (48, with timestamps) are
+/// 1,821; the next power of two.
+inline constexpr std::uint32_t kMaxSegments = 2048;
+
 struct Packet {
   base::Endpoint source;  // port: TCP/UDP port; ICMP echo identifier in both; else 0
   base::Endpoint destination;
@@ -82,7 +87,8 @@ struct Packet {
 /// in IPv4 is kUnsupportedProtocol, so that `protocol` alone says how to read the ICMP fields.
 ///
 /// Beyond the lengths, an offload header must name the checksum field of a whole TCP or UDP packet
-/// and a GSO type of its protocol, which must come with a partial checksum (virtio 1.2, 5.1.6.2).
+/// and a GSO type of its protocol, which must come with a partial checksum (virtio 1.2, 5.1.6.2). A
+/// super-segment stands for at most kMaxSegments packets and is no SYN or RST.
 base::Result<Packet, Drop> parse(std::span<const std::byte> bytes, const VnetHeader& vnet);
 
 /// Whether a tunnel's packet may come from / go to such an address at all: not loopback, multicast,

@@ -525,6 +525,25 @@ TEST(PacketOffload, SegmentsNeedASizeAndAPartialChecksum) {
   EXPECT_EQ(outcome(builder.build(), vnet), "bad_vnet_header");
 }
 
+TEST(PacketOffload, SuperSegmentsOfControlSegmentsAreRefused) {
+  const auto with_flags = [](unsigned flags) {
+    return outcome(tcp(kA4, kB4).flags(flags).payload("abc").gso(1, 2));
+  };
+  EXPECT_EQ(with_flags(TcpFlags::kAck | TcpFlags::kFin | TcpFlags::kPsh), "parsed");
+  EXPECT_EQ(with_flags(TcpFlags::kSyn), "bad_vnet_header");
+  EXPECT_EQ(with_flags(TcpFlags::kAck | TcpFlags::kSyn), "bad_vnet_header");
+  EXPECT_EQ(with_flags(TcpFlags::kAck | TcpFlags::kRst), "bad_vnet_header");
+  EXPECT_EQ(with_flags(TcpFlags::kFin), "bad_vnet_header");
+}
+
+TEST(PacketOffload, SuperSegmentsOfTooManySegmentsAreRefused) {
+  const std::size_t most = std::size_t{kMaxSegments} * 2;
+  EXPECT_EQ(outcome(tcp(kA4, kB4).ack(1).payload(most).gso(1, 2)), "parsed");
+  EXPECT_EQ(outcome(tcp(kA4, kB4).ack(1).payload(most + 1).gso(1, 2)), "bad_vnet_header");
+  EXPECT_EQ(outcome(udp(kA6, kB6).payload(most).gso(5, 2)), "parsed");
+  EXPECT_EQ(outcome(udp(kA6, kB6).payload(most + 1).gso(5, 2)), "bad_vnet_header");
+}
+
 TEST(PacketOffload, OnlyTcpAndUdpHaveAny) {
   EXPECT_EQ(outcome(echo_request("10.0.0.1", "10.0.0.2", 1).partial_checksum()), "bad_vnet_header");
   EXPECT_EQ(outcome(echo_request("fd00::1", "fd00::2", 1).partial_checksum()), "bad_vnet_header");
