@@ -28,7 +28,7 @@ bool has_tcp_header(const Packet& packet) {
 // Whether the TCP segment may be part of a super-segment at all.
 bool is_candidate(Bytes bytes, const Packet& packet, const VnetHeader& vnet) {
   const std::size_t plain_ip_header_bytes = is_v4(bytes) ? 20 : 40;
-  const bool is_verified = !vnet.is_gso() && vnet.flags == 0;  // by parse(), that is
+  const bool is_verified = vnet.flags == 0;  // parse() takes no super-segment without flags either
   const auto reserved_flags = bytes[packet.transport_offset + kTcpDataOffset] & std::byte{0x0f};
   return is_verified && packet.transport_offset == plain_ip_header_bytes &&
          packet.payload_bytes() > 0 && packet.total_bytes <= kMaxTotalBytes &&
@@ -51,9 +51,9 @@ bool same_ip_fields(Bytes a, Bytes b) {
          && same_bytes(a, b, 7, 1);  // hop limit
 }
 
-// The same of the TCP headers, which begin at `at` and end at `end`.
+// The same of the TCP headers, which begin at `at` and end at `end` in both.
 bool same_tcp_fields(Bytes a, Bytes b, std::size_t at, std::size_t end) {
-  return same_bytes(a, b, at + 8, 5)                     // acknowledgement, header length
+  return same_bytes(a, b, at + 8, 4)                     // acknowledgement
          && same_bytes(a, b, at + 14, 2)                 // window
          && same_bytes(a, b, at + 18, end - (at + 18));  // urgent pointer, options
 }
