@@ -83,8 +83,9 @@ std::string tun_cure(int error) {
     if (apparmor_restricts_user_namespaces()) {
       return kAppArmorCure;
     }
-    return "The device cgroup of this container forbids /dev/net/tun: run it with --device "
-           "/dev/net/tun";
+    return "The device cgroup of this container, or a nodev mount, forbids /dev/net/tun: run it "
+           "with "
+           "--device /dev/net/tun";
   }
   return {};
 }

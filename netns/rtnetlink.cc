@@ -202,9 +202,11 @@ base::SysResult<void> RouteSocket::wait_for_answer(std::uint32_t sequence,
     if (error == 0) {
       return {};
     }
-    const std::string why = kernel_explanation(header);
-    return Unexpected{base::Error{
-        {error, std::generic_category()}, why.empty() ? doing : doing + " (" + why + ")", {}}};
+    base::Error refused{{error, std::generic_category()}, doing, {}};
+    if (const std::string why = kernel_explanation(header); !why.empty()) {
+      refused.doing.append(" (").append(why).append(")");
+    }
+    return Unexpected{std::move(refused)};
   }
 }
 

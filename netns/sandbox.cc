@@ -157,7 +157,8 @@ SysResult<Sandbox> Sandbox::start(const SandboxConfig& config) {
 }
 
 SysResult<void> Sandbox::set_up(const SandboxConfig& config) {
-  const auto expect = [this]<class Kind>(Kind) -> SysResult<std::pair<Kind, std::vector<Fd>>> {
+  const auto expect =
+      [this]<class Kind>(const Kind&) -> SysResult<std::pair<Kind, std::vector<Fd>>> {
     auto message = receive_message(control_, kMaxSandboxMessageBytes);
     if (!message) {
       return Unexpected{message.error()};

@@ -28,6 +28,7 @@ constexpr int kStandardFds = 3;
 
 std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
   std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
   for (const std::string& text : strings) {
     pointers.push_back(const_cast<char*>(text.c_str()));
   }

@@ -37,7 +37,7 @@ base::SysResult<TunDevice> create(const TunConfig& config) {
   ifreq request{};
   request.ifr_flags =
       static_cast<short>(IFF_TUN | IFF_NO_PI | (config.vnet_header ? IFF_VNET_HDR : 0));
-  std::copy(config.name.begin(), config.name.end(), request.ifr_name);
+  std::ranges::copy(config.name, request.ifr_name);
   if (::ioctl(device.fd.get(), TUNSETIFF, &request) != 0) {
     auto error = base::last_error("TUNSETIFF " + config.name);
     if (error.code.value() == EPERM && apparmor_restricts_user_namespaces()) {
@@ -65,9 +65,8 @@ void quieten(const std::string& link, std::vector<std::string>& notes) {
   const std::string six = "net/ipv6/conf/" + link + "/";
   const std::string four = "net/ipv4/conf/" + link + "/";
   const Sysctl settings[] = {
-      {six + "addr_gen_mode", "1", true},  // none
-      {six + "accept_ra", "0", true},     {six + "router_solicitations", "0", true},
-      {six + "accept_dad", "0", true},    {six + "dad_transmits", "0", true},
+      {six + "accept_ra", "0", true},  {six + "router_solicitations", "0", true},
+      {six + "accept_dad", "0", true}, {six + "dad_transmits", "0", true},
       {four + "rp_filter", "0", true},
   };
   for (const Sysctl& setting : settings) {

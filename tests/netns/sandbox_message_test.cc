@@ -64,6 +64,14 @@ TEST(SandboxMessage, ACountBeyondTheMessageIsRefused) {
   EXPECT_FALSE(decode(bytes));
 }
 
+TEST(SandboxMessage, ATruthValueHasOneSpelling) {
+  auto bytes = encode(Ready{});  // kind, an empty name, offload, no notes
+  bytes[1 + 4] = std::byte{1};
+  EXPECT_TRUE(decode(bytes));
+  bytes[1 + 4] = std::byte{2};
+  EXPECT_FALSE(decode(bytes));
+}
+
 TEST(SandboxMessage, AnUnknownKindIsRefused) {
   const std::vector<std::byte> bytes(8, std::byte{99});
   EXPECT_FALSE(decode(bytes));

@@ -340,6 +340,27 @@ TEST(Sandbox, ErrorsOfTheHelperArriveWithTheirCause) {
             "setting sysctl net/no_such_setting to 1: No such file or directory");
 }
 
+// The child cannot become the helper: the kernel takes no environment entry of more than 128 KiB.
+TEST(Sandbox, AHelperThatCannotBeExecutedLeavesNothing) {
+  if (!test_support::why_no_sandbox().empty()) {
+    GTEST_SKIP() << test_support::why_no_sandbox();
+  }
+  ASSERT_EQ(::setenv("LIFTGATE_TOO_LONG", std::string(200'000, 'x').c_str(), 1), 0);
+  const std::string refusal = refusal_of(plain_sandbox());
+  ::unsetenv("LIFTGATE_TOO_LONG");
+  EXPECT_EQ(refusal, "executing /proc/self/exe as the sandbox's helper: Argument list too long");
+}
+
+// Such a program would start itself as a helper that starts itself as a helper...
+TEST(Sandbox, AProgramThatForgetsHelperMainIsToldSo) {
+  char* const name = program_invocation_name;
+  std::string helper = "liftgate-sandbox";
+  program_invocation_name = helper.data();
+  const std::string refusal = refusal_of(plain_sandbox());
+  program_invocation_name = name;
+  EXPECT_THAT(refusal, testing::HasSubstr("its main() does not begin with netns::helper_main()"));
+}
+
 TEST(Sandbox, NamesAndCountsThatDoNotFitAMessageAreRefused) {
   auto config = plain_sandbox();
   config.listeners.resize(kMaxFdsPerMessage);

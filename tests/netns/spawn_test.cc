@@ -140,7 +140,7 @@ TEST_F(Spawn, HoldsNoCapabilityEvenAsUidZero) {
 
 TEST_F(Spawn, PingsItselfWithoutAnyCapability) {
   for (const char* self : {"198.18.0.1", "fd00::1"}) {
-    const auto outcome = run(*sandbox_, {.argv = {"ping", "-c1", "-W5", self}});
+    const auto outcome = run(*sandbox_, {.argv = {"ping", "-c1", "-W20", self}});
     EXPECT_EQ(outcome.status, 0) << outcome.output;
     EXPECT_THAT(outcome.output, HasSubstr("1 received"));
   }
@@ -279,7 +279,7 @@ TEST(SpawnWithListener, CurlReachesAListenerOfTheSandbox) {
   config.listeners = {{endpoint("198.18.0.1:80")}};
   START_SANDBOX_OR_SKIP(sandbox, config);
   Pipe output = make_pipe();
-  const auto curl = spawn(sandbox, {.argv = {"curl", "-sS", "-m10", "http://198.18.0.1/"},
+  const auto curl = spawn(sandbox, {.argv = {"curl", "-sS", "-m20", "http://198.18.0.1/"},
                                     .stdout_fd = output.write.get()});
   ASSERT_TRUE(curl) << curl.error().message();
   output.write.reset();
