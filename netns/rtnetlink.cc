@@ -147,6 +147,26 @@ base::SysResult<void> RouteSocket::add_address(const std::string& link,
   return this->request(request.bytes(), "adding address " + address.to_string() + " to " + link);
 }
 
+base::SysResult<void> RouteSocket::add_local_route(const std::string& link,
+                                                   const base::IpAddress& address) {
+  const auto index = index_of(link);
+  if (!index) {
+    return Unexpected{index.error()};
+  }
+  const auto bytes = address.wire_bytes();
+  Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+  auto* route = request.body<rtmsg>();
+  route->rtm_family = family_of(address);
+  route->rtm_dst_len = static_cast<std::uint8_t>(bytes.size() * 8);
+  route->rtm_table = RT_TABLE_LOCAL;
+  route->rtm_protocol = RTPROT_STATIC;
+  route->rtm_type = RTN_LOCAL;
+  route->rtm_scope = RT_SCOPE_HOST;
+  mnl_attr_put(request.header(), RTA_DST, bytes.size(), bytes.data());
+  mnl_attr_put_u32(request.header(), RTA_OIF, static_cast<std::uint32_t>(*index));
+  return this->request(request.bytes(), "adding a local route to " + address.to_string());
+}
+
 base::SysResult<void> RouteSocket::add_default_route(const std::string& link, int family) {
   const auto index = index_of(link);
   if (!index) {

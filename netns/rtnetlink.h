@@ -31,6 +31,9 @@ class RouteSocket {
   base::SysResult<void> set_link_up(const std::string& name);
   /// Usable at once: without duplicate address detection.
   base::SysResult<void> add_address(const std::string& link, const InterfaceAddress& address);
+  /// Has packets to `address` delivered here, from now on. The kernel makes such a route for every
+  /// address, but for an IPv6 one from a work queue, some time after it acknowledged the address.
+  base::SysResult<void> add_local_route(const std::string& link, const base::IpAddress& address);
   /// `family` is AF_INET or AF_INET6. The link must be up.
   base::SysResult<void> add_default_route(const std::string& link, int family);
 
