@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/endpoint.h"
 #include "flows/vnet_header.h"
+#include "tests/support/addresses.h"
 
 namespace test_support {
 
@@ -407,18 +408,6 @@ class PacketBuilder {
 };
 
 // ---- Where expressions begin ----
-
-/// "10.0.0.1:80" or "[fd00::1]:80"; anything else is a mistake in the test.
-inline base::Endpoint endpoint(std::string_view text) {
-  const auto parsed = base::Endpoint::parse(text);
-  CHECK(parsed.has_value());
-  return *parsed;
-}
-inline base::IpAddress address(std::string_view text) {
-  const auto parsed = base::IpAddress::parse(text);
-  CHECK(parsed.has_value());
-  return *parsed;
-}
 
 /// Flags are none until told.
 inline PacketBuilder tcp(std::string_view source, std::string_view destination) {

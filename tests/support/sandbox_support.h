@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/fd.h"
 #include "netns/sandbox.h"
+#include "tests/support/addresses.h"
 
 namespace test_support {
 
@@ -43,18 +44,6 @@ inline const std::string& why_no_sandbox() {
   auto name##_started = netns::Sandbox::start(config);                                          \
   ASSERT_TRUE(name##_started) << name##_started.error().message();                              \
   netns::Sandbox name = std::move(name##_started).value()
-
-inline base::IpAddress address(const std::string& text) {
-  const auto parsed = base::IpAddress::parse(text);
-  CHECK(parsed.has_value());
-  return *parsed;
-}
-
-inline base::Endpoint endpoint(const std::string& text) {
-  const auto parsed = base::Endpoint::parse(text);
-  CHECK(parsed.has_value());
-  return *parsed;
-}
 
 /// A TUN with one address of each family.
 inline netns::SandboxConfig plain_sandbox() {
