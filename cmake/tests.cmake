@@ -2,12 +2,14 @@
 # own; every integration/*_test.cc goes into integration_tests. Labels: unit, repo, fuzz, integration.
 include(GoogleTest)
 
+# Tests need not be fast, only what they test: optimized, they took 4.9 s each to compile, so 2.8 s.
+add_library(liftgate_test INTERFACE)
+target_compile_options(liftgate_test INTERFACE $<$<CONFIG:Release>:-O0>)
+target_link_libraries(liftgate_test INTERFACE GTest::gmock)
+
 add_custom_target(unit_tests)
 foreach(folder base flows nat netns gateway tools repo)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.cc)
-  if(NOT sources)
-    continue()
-  endif()
   set(label unit)
   set(library liftgate_${folder})
   set(main GTest::gtest_main)
@@ -28,28 +30,21 @@ foreach(folder base flows nat netns gateway tools repo)
   endif()
   add_executable(unit_${folder} ${sources} ${more})
   target_compile_definitions(unit_${folder} PRIVATE LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
-  target_link_libraries(unit_${folder} PRIVATE ${library} ${main} GTest::gmock)
+  target_link_libraries(unit_${folder} PRIVATE ${library} liftgate_test ${main})
   add_dependencies(unit_tests unit_${folder})
   gtest_discover_tests(unit_${folder} PROPERTIES LABELS ${label} TIMEOUT 60)
 endforeach()
 
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/integration/*_test.cc
      ${CMAKE_SOURCE_DIR}/integration/support/*.cc)
-if(sources)
-  add_executable(integration_tests ${sources})
-  target_compile_definitions(integration_tests PRIVATE
-    LIFTGATE_PROGRAM="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/liftgate"
-    FLOWCTL_PROGRAM="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/flowctl"
-    LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
-  target_link_libraries(integration_tests PRIVATE liftgate_netns liftgate_flows
-                        nlohmann_json::nlohmann_json GTest::gmock Threads::Threads)
-  foreach(program liftgate flowctl)
-    if(TARGET ${program})
-      add_dependencies(integration_tests ${program})
-    endif()
-  endforeach()
-  gtest_discover_tests(integration_tests PROPERTIES LABELS integration TIMEOUT 120)
-endif()
+add_executable(integration_tests ${sources})
+target_compile_definitions(integration_tests PRIVATE
+  LIFTGATE_PROGRAM="$<TARGET_FILE:liftgate>" FLOWCTL_PROGRAM="$<TARGET_FILE:flowctl>"
+  LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
+target_link_libraries(integration_tests PRIVATE liftgate_netns liftgate_flows liftgate_test
+                      nlohmann_json::nlohmann_json Threads::Threads)
+add_dependencies(integration_tests liftgate flowctl)
+gtest_discover_tests(integration_tests PROPERTIES LABELS integration TIMEOUT 120)
 
 # Each tests/must_not_compile/<what>.cc compiles as it is, and must not with MUST_NOT_COMPILE.
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/must_not_compile/*.cc)
