@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include <optional>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -75,6 +76,67 @@ TEST_F(Icmp, TracerouteShowsTheGatewayAndThenTheServer) {
       EXPECT_THAT(trace.out, HasSubstr(" 2  " + server)) << how;
     }
   }
+}
+
+TEST_F(Icmp, RouterBehindTheClientShrinksTheSegmentsOfAnUpgradedFlow) {
+  constexpr std::size_t kBytes = 100'000;
+  const TcpServer server([](TcpConnection& connection, Served&) {
+    for (int turn = 0; turn < 2; ++turn) {
+      connection.receive(4);
+      connection.send(std::string(kBytes, 'x'));
+    }
+  });
+  auto tunnel = TunnelConnection::open(gateway_.onramp(), {.addresses = {"100.64.0.3/32"}});
+  // The router's end of the same tunnel.
+  const TunnelConnection router(
+      base::Fd::adopt(must_call(::fcntl(tunnel.socket().get(), F_DUPFD_CLOEXEC, 0), "F_DUPFD")));
+  const ClientNetwork client(std::move(tunnel), {.addresses = {"100.64.0.3/32"}});
+  TcpConnection connection = client.connect(server.endpoint());
+  connection.send("more");
+  EXPECT_EQ(connection.receive(kBytes).size(), kBytes);
+  // What is next in the sequence: the kernel that sends heeds nothing about what it has not sent,
+  // or what has been acknowledged (TcpExtOutOfWindowIcmps).
+  std::optional<std::uint32_t> first;
+  const auto is_data = [&](const SeenPacket& seen) {
+    return seen.direction == Direction::kDown && seen.headers.payload_bytes() > 0;
+  };
+  ASSERT_TRUE(client.sees([&](const SeenPacket& seen) {
+    if (is_data(seen) && !first) {
+      first = seen.headers.sequence;
+    }
+    return is_data(seen);
+  }));
+  const std::uint32_t next = *first + kBytes;
+  const auto is_long = [&](const SeenPacket& seen) {
+    return is_data(seen) && seen.headers.total_bytes > 1000;
+  };
+  EXPECT_GT(client.tally(is_long).packets, 0U);
+
+  const auto original =
+      test_support::tcp(server.endpoint().to_string(), connection.local().to_string())
+          .seq(next)
+          .ack(1)
+          .payload(std::size_t{1360})
+          .build();
+  const auto parsed = flows::parse(original, {}).value();
+  std::vector<std::byte> error(flows::kMaxReplyBytes);
+  error.resize(flows::build_icmp_error(original, parsed, flows::too_big(true, 1000),
+                                       address("100.64.0.3"), error)
+                   .value());
+  // From the router to the server: the other way round than the gateway's own.
+  flows::Packet head = flows::parse(error, {}).value();
+  ASSERT_EQ(head.destination.address, server.endpoint().address);
+  ASSERT_TRUE(router.send(error));
+  connection.send("more");
+  EXPECT_EQ(connection.receive(kBytes).size(), kBytes);
+
+  const auto is_later = [&](const SeenPacket& seen) {
+    return is_data(seen) && static_cast<std::int32_t>(seen.headers.sequence - next) >= 0;
+  };
+  EXPECT_GE(client.tally(is_later).bytes, kBytes);
+  EXPECT_EQ(
+      client.tally([&](const SeenPacket& seen) { return is_later(seen) && is_long(seen); }).packets,
+      0U);
 }
 
 }  // namespace
