@@ -32,6 +32,9 @@ constexpr std::uint32_t kAllowed[] = {
     SYS_write,        // a failed CHECK
     SYS_rt_sigreturn, SYS_restart_syscall,
     SYS_exit,         SYS_exit_group,
+#ifdef LIFTGATE_SANITIZED
+    SYS_sigaltstack,  // ASan, as a thread ends
+#endif
 };
 
 constexpr std::uint16_t code(unsigned bits) {
