@@ -102,57 +102,48 @@ Settings settings_for_run(const RunOptions& options) {
   return settings;
 }
 
+// The signals that are meant for the command, as a descriptor. Before there are threads, so that
+// none of them takes one.
+Fd block_signals_for_command() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT}) {
+    ::sigaddset(&set, signal);
+  }
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return Fd::adopt(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
 // Signals to us are signals to the command. What a terminal sends reaches the whole foreground
 // group by itself.
 class SignalForwarder {
  public:
-  SignalForwarder() {
-    ::sigemptyset(&set_);
-    for (const int signal :
-         {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT}) {
-      ::sigaddset(&set_, signal);
-    }
-    // Before there are threads, so that none of them takes one.
-    ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    fd_ = Fd::adopt(::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
-
-  void start(asio::io_context& context, pid_t pid) {
-    pid_ = pid;
-    descriptor_.emplace(context, fd_.get());
+  SignalForwarder(asio::io_context& context, Fd signals, pid_t pid)
+      : descriptor_(context, signals.release()), pid_(pid) {
     wait();
   }
-  ~SignalForwarder() {
-    if (descriptor_) {
-      (void)descriptor_->release();
-    }
-  }
-  SignalForwarder(const SignalForwarder&) = delete;
-  SignalForwarder& operator=(const SignalForwarder&) = delete;
 
  private:
   void wait() {
-    descriptor_->async_wait(asio::posix::stream_descriptor::wait_read,
-                            [this](std::error_code error) {
-                              if (!error) {
-                                forward();
-                                wait();
-                              }
-                            });
+    descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
+                           [this](std::error_code error) {
+                             if (!error) {
+                               forward();
+                               wait();
+                             }
+                           });
   }
   void forward() {
     signalfd_siginfo info{};
-    while (::read(fd_.get(), &info, sizeof(info)) == sizeof(info)) {
+    while (::read(descriptor_.native_handle(), &info, sizeof(info)) == sizeof(info)) {
       if (info.ssi_code != SI_KERNEL) {
         ::kill(pid_, static_cast<int>(info.ssi_signo));
       }
     }
   }
 
-  sigset_t set_{};
-  Fd fd_;
-  pid_t pid_ = 0;
-  std::optional<asio::posix::stream_descriptor> descriptor_;
+  asio::posix::stream_descriptor descriptor_;
+  pid_t pid_;
 };
 
 // After the command has ended, what it wrote last may still be on its way: its kernel sends it, and
@@ -208,7 +199,7 @@ int run(const RunOptions& options) {
   const Settings settings = settings_for_run(options);
   configure_log(settings.log);
   std::signal(SIGPIPE, SIG_IGN);
-  SignalForwarder signals;
+  Fd signals = block_signals_for_command();
   const Inside inside;
   const ResolverPlan resolvers =
       plan_resolvers(host_resolv_conf(), inside.gateway_v4, inside.gateway_v6);
@@ -237,7 +228,7 @@ int run(const RunOptions& options) {
     return fail(process.error(), status_of_spawn_error(process.error()));
   }
   raise_descriptor_limit();  // ours; the command has been started with what the user set
-  signals.start(context, process->pid);
+  const SignalForwarder forwarder(context, std::move(signals), process->pid);
   asio::posix::stream_descriptor ended(context, process->pidfd.get());
   ended.async_wait(asio::posix::stream_descriptor::wait_read,
                    [&](std::error_code) { context.stop(); });
