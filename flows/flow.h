@@ -57,6 +57,10 @@ struct WireCount {
   std::uint64_t bytes = 0;
 };
 
+/// A host name in the region (name_table.h).
+enum class NameIndex : std::uint16_t {};
+inline constexpr NameIndex kNoName{0xffff};
+
 inline constexpr std::uint32_t kNone32 = 0xffffffff;
 inline constexpr std::uint16_t kDefaultRule = 0xffff;
 
@@ -92,6 +96,7 @@ struct Flow {
   FlowState state{};
   TcpPhase tcp_phase{};
   EndReason end_reason{};
+  NameIndex name = kNoName;  // of the destination, where a name server gave one
 };
 
 static_assert(std::is_trivially_copyable_v<Flow> && std::is_standard_layout_v<Flow>);

@@ -1,5 +1,6 @@
 #include "flows/flow_region.h"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 
@@ -52,7 +53,9 @@ RegionLayout RegionLayout::of(std::uint32_t capacity) {
   layout.buckets_offset = align_up(sizeof(RegionHeader));
   layout.records_offset =
       align_up(layout.buckets_offset + layout.bucket_count * sizeof(std::uint32_t));
-  layout.bytes = layout.records_offset + std::uint64_t{capacity} * sizeof(Flow);
+  layout.names_offset = align_up(layout.records_offset + std::uint64_t{capacity} * sizeof(Flow));
+  layout.name_count = std::min(capacity, kMaxNames);
+  layout.bytes = layout.names_offset + std::uint64_t{layout.name_count} * sizeof(NameRecord);
   return layout;
 }
 

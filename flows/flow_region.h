@@ -1,7 +1,8 @@
 // FlowRegion: how the flow table lies in memory, for the process that writes it (flow_table.h) and
-// those that read it (flow_snapshot.h).
+// those that read it (flow_snapshot.h); and the names that flows refer to (name_table.h).
 //
-//     RegionHeader | bucket[2 x capacity, rounded to a power of two] | Flow[capacity]
+//     RegionHeader | bucket[2 x capacity, rounded to a power of two] | Flow[capacity] |
+//     NameRecord[]
 //
 // A record is read under its own seqlock: the writer makes `version` odd, writes, and makes it even
 // again; a reader whose copy began and ended under the same even version has a whole record. Words
@@ -14,6 +15,7 @@
 #include <optional>
 
 #include "flows/flow.h"
+#include "flows/name_table.h"
 
 namespace flows {
 
@@ -21,7 +23,7 @@ namespace flows {
 /// writer's thread and are moved with relaxed atomics, because readers look.
 struct RegionHeader {
   static constexpr std::uint64_t kMagic = 0x776f6c667466696c;  // "liftflow", little-endian
-  static constexpr std::uint32_t kLayoutVersion = 1;           // of this header and of Flow
+  static constexpr std::uint32_t kLayoutVersion = 2;           // of this header and of Flow
 
   std::uint64_t magic;
   std::uint32_t layout_version;
@@ -45,6 +47,8 @@ struct RegionLayout {
   std::uint64_t bucket_count;
   std::uint64_t buckets_offset;
   std::uint64_t records_offset;
+  std::uint64_t names_offset;
+  std::uint32_t name_count;
   std::uint64_t bytes;
 
   static RegionLayout of(std::uint32_t capacity);

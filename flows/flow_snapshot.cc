@@ -58,7 +58,9 @@ base::Result<FlowSnapshot, std::string> FlowSnapshot::open(std::span<const std::
     return refused(unlike("size", region.size(), layout.bytes));
   }
   return FlowSnapshot(header, reinterpret_cast<const Flow*>(region.data() + layout.records_offset),
-                      capacity);
+                      capacity,
+                      {reinterpret_cast<const NameRecord*>(region.data() + layout.names_offset),
+                       layout.name_count});
 }
 
 std::uint32_t FlowSnapshot::live_count() const {

@@ -48,12 +48,20 @@ class FlowSnapshot {
     return number(index) < capacity_ ? read_record(records_[number(index)]) : std::nullopt;
   }
 
+  /// The host name that a flow had when it was copied. Nothing when it has none, and in the moment
+  /// in which another takes its place.
+  [[nodiscard]] std::optional<HostName> name(const Flow& flow) const {
+    const auto index = static_cast<std::size_t>(flow.name);
+    return index < names_.size() ? read_name(names_[index]) : std::nullopt;
+  }
+
   /// Looks at every record: ids are not indexed.
   [[nodiscard]] std::optional<Flow> find(std::uint64_t id) const;
 
  private:
-  FlowSnapshot(const RegionHeader* header, const Flow* records, std::uint32_t capacity)
-      : header_(header), records_(records), capacity_(capacity) {}
+  FlowSnapshot(const RegionHeader* header, const Flow* records, std::uint32_t capacity,
+               std::span<const NameRecord> names)
+      : header_(header), records_(records), capacity_(capacity), names_(names) {}
 
   // Records that may have been in use; at most what the region has room for.
   [[nodiscard]] std::uint32_t record_count() const;
@@ -61,6 +69,7 @@ class FlowSnapshot {
   const RegionHeader* header_;
   const Flow* records_;
   std::uint32_t capacity_;  // as checked; the header could change under us
+  std::span<const NameRecord> names_;
 };
 
 }  // namespace flows

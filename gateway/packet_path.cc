@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "flows/dns_answer.h"
 #include "flows/segmenter.h"
 #include "gateway/upgrade/mss.h"
 #include "nat/echo.h"
@@ -111,6 +112,7 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
   } else {
+    learn_names(match.index, raw, packet);
     forward(match.index, tunnel, raw, packet, flow.tunnel);
   }
 }
@@ -304,6 +306,7 @@ void PacketPath::from_upstream(FlowIndex flow, const RawPacket& packet) {
   const auto parsed = flows::parse(packet.bytes, packet.vnet.verified());
   Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
   if (parsed && tunnel != nullptr) {
+    learn_names(flow, packet, *parsed);
     flows_.touch(flow, Side::kResponder, send_down(*tunnel, packet, *parsed), *parsed, loop_.now());
   }
 }
@@ -347,6 +350,17 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
     return std::nullopt;
   }
   return *index;
+}
+
+// From the responder of `flow`. Over TCP, and where the answer came in fragments, nothing is
+// learned.
+void PacketPath::learn_names(FlowIndex flow, const RawPacket& raw, const Packet& packet) {
+  if (packet.protocol != Protocol::kUdp || packet.source.port != base::Port{53}) {
+    return;
+  }
+  if (const auto answer = flows::read_dns_answer(raw.bytes.subspan(packet.payload_offset))) {
+    flows_.learn(flow, *answer, loop_.now());
+  }
 }
 
 bool PacketPath::is_for_gateway(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {

@@ -93,6 +93,7 @@ class PacketPath final : public TcpUpgrade::Owner, public DatagramUpgrade::Owner
                         const flows::Packet& packet);
   void forward(flows::FlowIndex index, Tunnel& from, const RawPacket& raw,
                const flows::Packet& packet, std::uint32_t to);
+  void learn_names(flows::FlowIndex flow, const RawPacket& raw, const flows::Packet& packet);
   void from_sandbox(const RawPacket& raw);
   flows::WireCount send_down(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
 

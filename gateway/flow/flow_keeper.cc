@@ -37,6 +37,8 @@ FlowKeeper::FlowKeeper(FlowRegion& region, const Settings& settings, flows::Hash
     : timeouts_(settings.flows.timeouts),
       table_(flows::FlowTable::create(region.bytes(), settings.flows.max, seed)),
       wheel_(table_, now),
+      names_(flows::NameTable::in_region(region.bytes(), settings.flows.max)),
+      host_names_(names_),
       bindings_(binding_range(settings.nat.bindings)),
       audit_(audit) {}
 
@@ -61,6 +63,7 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
     flow.rule = opening.rule;
     flow.action = opening.action;
     flow.state = opening.state;
+    flow.name = host_names_.find(key.tenant, key.destination.address, now);
   });
   if (!index) {
     return index;
@@ -72,6 +75,9 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
       return Unexpected{binding.error()};
     }
     table_[*index].binding = number(*binding);
+  }
+  if (const flows::NameIndex name = table_[*index].name; name != flows::kNoName) {
+    names_.use(name);
   }
   ++tenant.flows;
   ++tenant.flows_total;
@@ -144,6 +150,9 @@ void FlowKeeper::end(FlowIndex index, EndReason reason) {
   log(index, AuditEvent::Kind::kFlowEnd);
   if (flow.binding != flows::kNone32) {
     bindings_.release(nat::BindingIndex{flow.binding});
+  }
+  if (flow.name != flows::kNoName) {
+    names_.release(flow.name);
   }
   if (Tunnel* owner = tunnel(flow.tunnel)) {
     --owner->flows;
@@ -219,6 +228,7 @@ void FlowKeeper::log(FlowIndex index, AuditEvent::Kind kind) {
                  .has_tcp = kind == AuditEvent::Kind::kFlowEnd && flow.client_rtt_us != 0,
                  .time = std::chrono::system_clock::now(),
                  .flow = flow,
+                 .host = flow.name == flows::kNoName ? "" : std::string(names_.text(flow.name)),
                  .tcp = {flow.client_rtt_us, flow.client_retransmits}});
 }
 

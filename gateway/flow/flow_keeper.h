@@ -23,6 +23,7 @@
 #include "flows/flow_table.h"
 #include "gateway/config/settings.h"
 #include "gateway/flow/flow_region.h"
+#include "gateway/flow/host_names.h"
 #include "gateway/onramp/tunnel.h"
 #include "gateway/telemetry/audit_log.h"
 #include "nat/binding_table.h"
@@ -61,6 +62,12 @@ class FlowKeeper {
   /// met; nothing has changed then.
   base::Result<flows::FlowIndex, flows::Drop> open(const flows::FlowKey& key,
                                                    const Opening& opening, base::Instant now);
+
+  /// What a name server answered to the initiator of `flow`: flows to those addresses that begin
+  /// from now on carry the name.
+  void learn(flows::FlowIndex flow, const flows::DnsAnswer& answer, base::Instant now) {
+    host_names_.learn(table_[flow].key.tenant, answer, now);
+  }
 
   /// A packet of the flow: counted, its TCP phase followed.
   void touch(flows::FlowIndex index, flows::Side sender, const flows::WireCount& wire,
@@ -108,6 +115,8 @@ class FlowKeeper {
   Timeouts timeouts_;
   flows::FlowTable table_;
   flows::ExpiryWheel wheel_;
+  flows::NameTable names_;
+  HostNames host_names_;
   nat::BindingTable bindings_;
   AuditLog& audit_;
   Servant* servant_ = nullptr;

@@ -18,7 +18,7 @@ using flows::Protocol;
 
 constexpr std::size_t kShownBytes = 64;
 constexpr std::string_view kKeys =
-    "tenant, tunnel, protocol, state, action, rule, source, destination";
+    "tenant, tunnel, protocol, state, action, rule, name, source, destination";
 constexpr std::array kProtocols = {Protocol::kTcp, Protocol::kUdp, Protocol::kIcmp,
                                    Protocol::kIcmpv6};
 constexpr std::array kStates = {FlowState::kDialing, FlowState::kSynReceived,
@@ -117,6 +117,14 @@ base::Result<FlowFilter::Term, std::string> FlowFilter::parse_term(std::string_v
   if (key == "rule") {
     return Term(NameTerm{NameTerm::Of::kRule, std::string(value), number_of<std::uint32_t>(value)});
   }
+  if (key == "name") {
+    const bool is_below = value.starts_with("*.");
+    HostTerm term{.name = std::string(value.substr(is_below ? 2 : 0)), .is_below = is_below};
+    std::ranges::transform(term.name, term.name.begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return Term(std::move(term));
+  }
   if (key == "source" || key == "destination") {
     return parse_end(key, value);
   }
@@ -177,6 +185,14 @@ bool FlowFilter::holds(const NameTerm& term, const flows::Flow& flow, const Flow
   return false;
 }
 
+bool FlowFilter::holds(const HostTerm& term, const FlowNames& names) {
+  if (!term.is_below) {
+    return names.host == term.name;
+  }
+  return names.host.size() > term.name.size() && names.host.ends_with(term.name) &&
+         names.host[names.host.size() - term.name.size() - 1] == '.';
+}
+
 bool FlowFilter::holds(const EndTerm& term, const flows::Flow& flow) {
   const base::Endpoint& end = term.is_source ? flow.key.source : flow.key.destination;
   return (!term.prefix || term.prefix->contains(end.address)) &&
@@ -187,6 +203,9 @@ bool FlowFilter::matches(const flows::Flow& flow, const FlowNames& names) const 
   return std::ranges::all_of(terms_, [&](const Term& term) {
     if (const auto* by_name = std::get_if<NameTerm>(&term)) {
       return holds(*by_name, flow, names);
+    }
+    if (const auto* host = std::get_if<HostTerm>(&term)) {
+      return holds(*host, names);
     }
     if (const auto* end = std::get_if<EndTerm>(&term)) {
       return holds(*end, flow);

@@ -5,6 +5,7 @@
 //     tenant, tunnel, rule    a name, or the number
 //     protocol                tcp, udp, icmp, icmpv6, or a number
 //     state, action           a name
+//     name                    a host name, or *.DOMAIN for all below it
 //     source, destination     ADDRESS, PREFIX, :PORT, ADDRESS:PORT, PREFIX:PORT; IPv6 in brackets
 //                             before a port
 //
@@ -44,17 +45,24 @@ class FlowFilter {
     std::string name;
     std::optional<std::uint32_t> number;
   };
+  // Of the destination: the host itself, or every host below a domain.
+  struct HostTerm {
+    std::string name;  // lower case
+    bool is_below = false;
+  };
   struct EndTerm {
     bool is_source = false;
     std::optional<base::IpPrefix> prefix;
     std::optional<base::Port> port;
   };
-  using Term = std::variant<NameTerm, EndTerm, flows::Protocol, flows::FlowState, flows::Action>;
+  using Term =
+      std::variant<NameTerm, HostTerm, EndTerm, flows::Protocol, flows::FlowState, flows::Action>;
 
   static base::Result<Term, std::string> parse_term(std::string_view text);
   static base::Result<Term, std::string> parse_end(std::string_view key, std::string_view value);
   static base::Result<Term, std::string> parse_protocol(std::string_view value);
   static bool holds(const NameTerm& term, const flows::Flow& flow, const FlowNames& names);
+  static bool holds(const HostTerm& term, const FlowNames& names);
   static bool holds(const EndTerm& term, const flows::Flow& flow);
 
   std::vector<Term> terms_;

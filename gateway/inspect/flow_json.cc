@@ -55,6 +55,11 @@ void write_flow_facts(JsonWriter& json, const flows::Flow& flow, const FlowNames
   json.text("protocol", flows::protocol_name(flow.key.protocol));
   write_endpoint(json, "source", flow.key.source, scratch);
   write_endpoint(json, "destination", flow.key.destination, scratch);
+  if (names.host.empty()) {
+    json.null("name");
+  } else {
+    json.text("name", names.host);
+  }
   json.text("action", flows::name(flow.action))
       .text("rule", names.rule)
       .text("state", flows::name(flow.state))

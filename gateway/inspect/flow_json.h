@@ -16,14 +16,16 @@ namespace gateway {
 struct FlowNames {
   std::string_view tenant;
   std::string_view tunnel;
-  std::string_view rule;  // kDefaultRuleName for flows::kDefaultRule
+  std::string_view rule;       // kDefaultRuleName for flows::kDefaultRule
+  std::string_view host = {};  // of the destination; empty where no name server gave it
 };
 
 /// What stands for a rule when no rule decided.
 inline constexpr std::string_view kDefaultRuleName = "default";
 
-/// id, tenant, tunnel, tunnel_id, protocol, source, destination, action, rule, state, age_ms (as of
-/// `now_ns`, CLOCK_MONOTONIC), upstream (null where nothing is dialled).
+/// id, tenant, tunnel, tunnel_id, protocol, source, destination, name (null where the destination
+/// was not looked up), action, rule, state, age_ms (as of `now_ns`, CLOCK_MONOTONIC), upstream
+/// (null where nothing is dialled).
 void write_flow_facts(JsonWriter& json, const flows::Flow& flow, const FlowNames& names,
                       std::int64_t now_ns);
 

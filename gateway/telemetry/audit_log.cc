@@ -162,7 +162,7 @@ class FileAuditLog final : public AuditLog {
     const std::string tunnel = names_.tunnel(flow.tunnel);
     const std::string rule =
         flow.rule == flows::kDefaultRule ? std::string(kDefaultRuleName) : names_.rule(flow.rule);
-    append_audit_line(lines, queued.event, {tenant, tunnel, rule}, queued.at_ns);
+    append_audit_line(lines, queued.event, {tenant, tunnel, rule, queued.event.host}, queued.at_ns);
   }
 
   // Returns when the file has the lines, or when we shut down and it does not take them.

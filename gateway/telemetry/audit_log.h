@@ -32,6 +32,8 @@ struct AuditEvent {
   bool has_tcp = false;
   std::chrono::system_clock::time_point time;
   flows::Flow flow;  // as it was at that moment
+  std::string
+      host;  // the name of its destination; its record may be another's by the time it is read
   TcpSummary tcp;
 };
 

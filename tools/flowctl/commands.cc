@@ -214,7 +214,8 @@ Done flow(const Context& context) {
   if (!found) {
     return Unexpected{Failure{ExitStatus::kFailed, "no flow has the id " + std::to_string(id)}};
   }
-  const auto names = listing->names_of(*found);
+  flows::HostName host;
+  const auto names = listing->names_of(*found, host);
   if (context.options.json) {
     print_flow_json(context.output, *found, names, now_ns());
   } else {

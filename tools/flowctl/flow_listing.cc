@@ -77,7 +77,8 @@ std::vector<FlowListing::Selected> FlowListing::select(const gateway::FlowFilter
     selected.reserve(snapshot_.live_count());
   }
   snapshot_.for_each_indexed([&](flows::FlowIndex index, const flows::Flow& flow) {
-    if (filter.lets_everything_through() || filter.matches(flow, names_.of(flow))) {
+    flows::HostName host;
+    if (filter.lets_everything_through() || filter.matches(flow, names_of(flow, host))) {
       selected.push_back({flow.id, index});
     }
   });

@@ -26,7 +26,7 @@ class NameBook {
   using Names = std::unordered_map<std::uint32_t, std::string>;
   NameBook(Names tenants, Names tunnels, Names rules);
 
-  /// Good for as long as the book.
+  /// Good for as long as the book. Without the host's name, which is in the region.
   [[nodiscard]] gateway::FlowNames of(const flows::Flow& flow) const;
 
  private:
@@ -77,7 +77,8 @@ class FlowListing {
       if (!flow || flow->id != one.id) {
         continue;  // gone; another one has its place
       }
-      const gateway::FlowNames names = names_.of(*flow);
+      flows::HostName host;
+      const gateway::FlowNames names = names_of(*flow, host);
       if (filter.matches(*flow, names) && !show(*flow, names)) {
         return;
       }
@@ -87,8 +88,12 @@ class FlowListing {
   [[nodiscard]] std::optional<flows::Flow> find(std::uint64_t id) const {
     return snapshot_.find(id);
   }
-  [[nodiscard]] gateway::FlowNames names_of(const flows::Flow& flow) const {
-    return names_.of(flow);
+  /// `host` is where its name is put; it must live as long as the result is used.
+  [[nodiscard]] gateway::FlowNames names_of(const flows::Flow& flow, flows::HostName& host) const {
+    gateway::FlowNames names = names_.of(flow);
+    host = snapshot_.name(flow).value_or(flows::HostName());
+    names.host = host.text();
+    return names;
   }
 
  private:

@@ -19,7 +19,7 @@ using gateway::milliseconds_between;
 const std::vector<Column> kColumns = {
     {"ID", true},    {"TENANT"},   {"TUNNEL"},     {"PROTOCOL"}, {"SOURCE"},
     {"DESTINATION"}, {"ACTION"},   {"RULE"},       {"STATE"},    {"AGE", true},
-    {"IDLE", true},  {"UP", true}, {"DOWN", true},
+    {"IDLE", true},  {"UP", true}, {"DOWN", true}, {"NAME"},
 };
 
 void append_flow_json(std::string& out, const Flow& flow, const FlowNames& names,
@@ -65,7 +65,8 @@ Row row_of(const Flow& flow, const FlowNames& names, std::int64_t now_ns) {
           {human_duration(milliseconds_between(flow.created_ns, now_ns))},
           {human_duration(milliseconds_between(flow.last_seen_ns, now_ns))},
           {human_bytes(flow.up.bytes)},
-          {human_bytes(flow.down.bytes)}};
+          {human_bytes(flow.down.bytes)},
+          {names.host.empty() ? "-" : base::printable(names.host)}};
 }
 
 std::string count_text(const flows::WireCount& count) {
@@ -122,6 +123,7 @@ void print_flow_text(Output& output, const Flow& flow, const FlowNames& names, s
                   {"protocol", flows::protocol_name(flow.key.protocol)},
                   {"source", endpoint_text(flow.key.source)},
                   {"destination", endpoint_text(flow.key.destination)},
+                  {"name", names.host.empty() ? "unknown" : base::printable(names.host)},
                   {"upstream", gateway::has_upstream(flow) ? endpoint_text(flow.upstream) : "none"},
                   {"action", std::string(flows::name(flow.action))},
                   {"rule", base::printable(names.rule)},

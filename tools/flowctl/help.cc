@@ -65,12 +65,14 @@ is one or more of these, all of which must hold:
   protocol=tcp|udp|icmp|icmpv6             or the number
   state=dialing|syn_received|established|closing|time_wait
   action=upgrade|forward|reject|drop
+  name=HOST  name=*.DOMAIN                 what the destination was looked up as
   source=END  destination=END              END: ADDRESS, PREFIX, :PORT, ADDRESS:PORT, PREFIX:PORT;
                                            IPv6 before a port stands in brackets
 
 Examples:
   flowctl flows
   flowctl flows tenant=acme protocol=tcp state=established
+  flowctl flows name=*.example.com
   flowctl flows source=10.0.0.0/8 destination=:443
   flowctl flows 'destination=[2001:db8::/32]:53'
 )";

@@ -52,6 +52,20 @@ TEST(FlowFilter, NamesMayBeGivenAsTheirNumbers) {
   EXPECT_FALSE(matches("rule=default"));
 }
 
+TEST(FlowFilter, HostsAreNamedByThemselvesOrTheirDomain) {
+  const auto matches = [](const std::string& text, std::string_view host) {
+    const auto filter = FlowFilter::parse(std::vector{text});
+    return filter && filter->matches(kFlow, {"acme", "laptop-17", "web", host});
+  };
+  EXPECT_TRUE(matches("name=www.example.org", "www.example.org"));
+  EXPECT_TRUE(matches("name=WWW.Example.ORG", "www.example.org"));
+  EXPECT_FALSE(matches("name=example.org", "www.example.org"));
+  EXPECT_TRUE(matches("name=*.example.org", "www.example.org"));
+  EXPECT_FALSE(matches("name=*.example.org", "example.org"));
+  EXPECT_FALSE(matches("name=*.example.org", "badexample.org"));
+  EXPECT_FALSE(matches("name=www.example.org", ""));
+}
+
 TEST(FlowFilter, ProtocolStateAndActionAreNames) {
   EXPECT_TRUE(matches("protocol=tcp"));
   EXPECT_TRUE(matches("protocol=6"));
@@ -92,7 +106,7 @@ TEST(FlowFilter, WhatItDoesNotKnowIsNamedWithWhatItDoes) {
   for (const std::string bad : {"acme", "=acme", "tenant="}) {
     EXPECT_EQ(error_of(bad), "filter: '" + bad +
                                  "' is not key=value; known keys: tenant, tunnel, protocol, state, "
-                                 "action, rule, source, destination");
+                                 "action, rule, name, source, destination");
   }
   EXPECT_EQ(error_of("tenant=acme state=open"),
             "filter: state: 'open' is not one of dialing, syn_received, established, closing, "

@@ -37,10 +37,11 @@ std::string facts_of(const flows::Flow& flow, std::int64_t now_ns) {
 }
 
 TEST(FlowJson, HasTheNamesOfTheContract) {
-  EXPECT_EQ(facts_of(tcp_flow(), 8 * kSecond + 1'999'999),
-            R"({"id":17,"tenant":"acme","tunnel":"laptop","tunnel_id":4,"protocol":"tcp",)"
-            R"("source":"100.64.0.2:40000","destination":"[2001:db8::1]:443","action":"upgrade",)"
-            R"("rule":"web","state":"syn_received","age_ms":3001,"upstream":"192.0.2.9:8443"})");
+  EXPECT_EQ(
+      facts_of(tcp_flow(), 8 * kSecond + 1'999'999),
+      R"({"id":17,"tenant":"acme","tunnel":"laptop","tunnel_id":4,"protocol":"tcp",)"
+      R"("source":"100.64.0.2:40000","destination":"[2001:db8::1]:443","name":null,"action":"upgrade",)"
+      R"("rule":"web","state":"syn_received","age_ms":3001,"upstream":"192.0.2.9:8443"})");
 }
 
 TEST(FlowJson, CountsStandByThemselves) {

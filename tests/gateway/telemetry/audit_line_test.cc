@@ -49,12 +49,13 @@ TEST(AuditTime, IsRfc3339InUtcWithMicroseconds) {
 }
 
 TEST(AuditLine, OfAStartSaysWhoAndWhere) {
-  EXPECT_EQ(line_of(event_of(AuditEvent::Kind::kFlowStart)),
-            R"({"time":"2025-11-21T01:44:23.000417Z","event":"flow_start","flow":9,"id":9,)"
-            R"("tenant":"acme","tunnel":"laptop","tunnel_id":3,"protocol":"tcp",)"
-            R"("source":"100.64.0.2:40000","destination":"192.0.2.1:443","action":"upgrade",)"
-            R"("rule":"web","state":"time_wait","age_ms":2000,"upstream":null})"
-            "\n");
+  EXPECT_EQ(
+      line_of(event_of(AuditEvent::Kind::kFlowStart)),
+      R"({"time":"2025-11-21T01:44:23.000417Z","event":"flow_start","flow":9,"id":9,)"
+      R"("tenant":"acme","tunnel":"laptop","tunnel_id":3,"protocol":"tcp",)"
+      R"("source":"100.64.0.2:40000","destination":"192.0.2.1:443","name":null,"action":"upgrade",)"
+      R"("rule":"web","state":"time_wait","age_ms":2000,"upstream":null})"
+      "\n");
 }
 
 TEST(AuditLine, OfAnEndSaysWhyAndHowMuch) {

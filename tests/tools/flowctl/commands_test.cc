@@ -83,7 +83,7 @@ TEST_F(FlowctlTest, FlowsHaveTheFieldsOfTheContract) {
   flows[0].erase("idle_ms");
   EXPECT_EQ(flows[0], json::parse(R"({
     "tenant": "acme", "tunnel": "laptop-17", "tunnel_id": 4, "protocol": "tcp",
-    "source": "100.64.0.2:40000", "destination": "[2001:db8::1]:443", "action": "upgrade",
+    "source": "100.64.0.2:40000", "destination": "[2001:db8::1]:443", "name": null, "action": "upgrade",
     "rule": "web", "state": "established", "upstream": "192.0.2.9:8443",
     "up": {"packets": 3, "bytes": 180}, "down": {"packets": 2, "bytes": 3000},
     "id": )" + std::to_string(id) +
@@ -131,7 +131,7 @@ TEST_F(FlowctlTest, FlowsAsTextLineUp) {
   EXPECT_THAT(result.text,
               testing::MatchesRegex("ID  TENANT  TUNNEL     PROTOCOL  SOURCE      DESTINATION .*\n"
                                     " 1  acme    laptop-17  tcp       10.0.0.1:1  10.0.0.2:1 .*"
-                                    " 1.5 KiB   0 B\n"));
+                                    " 1.5 KiB   0 B  -\n"));
 }
 
 TEST_F(FlowctlTest, NothingIsSaidInWords) {

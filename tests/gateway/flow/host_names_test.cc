@@ -1,0 +1,83 @@
+#include "gateway/flow/host_names.h"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/addresses.h"
+
+namespace gateway {
+namespace {
+
+using std::chrono_literals::operator""min;
+using std::chrono_literals::operator""h;
+using test_support::address;
+
+flows::DnsAnswer answer(std::string_view label, const base::IpAddress& address,
+                        std::uint32_t ttl_seconds = 60) {
+  flows::DnsAnswer answer;
+  answer.name.append_label(label);
+  answer.address_list[0] = address;
+  answer.address_count = 1;
+  answer.ttl_seconds = ttl_seconds;
+  return answer;
+}
+
+class HostNamesTest : public testing::Test {
+ protected:
+  std::string name(std::uint32_t tenant, const base::IpAddress& address, base::Instant now) {
+    const flows::NameIndex index = names_.find(tenant, address, now);
+    return index == flows::kNoName ? "none" : std::string(table_.text(index));
+  }
+
+  const base::IpAddress kAddress = address("192.0.2.1");
+  const base::Instant start_{};
+  std::vector<flows::NameRecord> records_{10'000};
+  flows::NameTable table_{records_};
+  HostNames names_{table_};
+};
+
+TEST_F(HostNamesTest, AnAddressHasTheNameThatItWasGivenForLast) {
+  EXPECT_EQ(name(1, kAddress, start_), "none");
+  names_.learn(1, answer("old", kAddress), start_);
+  names_.learn(1, answer("new", kAddress), start_);
+  EXPECT_EQ(name(1, kAddress, start_), "new");
+  EXPECT_EQ(table_.size(), 1U) << "the old name's record is free";
+}
+
+TEST_F(HostNamesTest, WhatOneTenantWasToldSaysNothingToAnother) {
+  names_.learn(1, answer("one", kAddress), start_);
+  EXPECT_EQ(name(2, kAddress, start_), "none");
+}
+
+TEST_F(HostNamesTest, ANameIsForgottenSomeTimeAfterItsTtl) {
+  names_.learn(1, answer("short", kAddress, 1), start_);
+  EXPECT_EQ(name(1, kAddress, start_ + 4min), "short");
+  EXPECT_EQ(name(1, kAddress, start_ + 6min), "none");
+  names_.learn(1, answer("long", kAddress, 0xffffffff), start_);
+  EXPECT_EQ(name(1, kAddress, start_ + 23h), "long");
+  EXPECT_EQ(name(1, kAddress, start_ + 25h), "none");
+}
+
+TEST_F(HostNamesTest, ATenantWithTooManyLosesThoseLearnedFirst) {
+  for (std::uint32_t i = 0; i <= HostNames::kMaxPerTenant; ++i) {
+    names_.learn(1, answer("n" + std::to_string(i), kAddress.plus(i)), start_);
+  }
+  EXPECT_EQ(name(1, kAddress, start_), "none");
+  EXPECT_EQ(name(1, kAddress.plus(1), start_), "n1");
+  EXPECT_EQ(table_.size(), HostNames::kMaxPerTenant);
+}
+
+TEST_F(HostNamesTest, WithoutRoomForTheNameNothingIsLearned) {
+  std::vector<flows::NameRecord> one(1);
+  flows::NameTable table(one);
+  HostNames names(table);
+  names.learn(1, answer("first", kAddress), start_);
+  names.learn(1, answer("second", kAddress.plus(1)), start_);
+  EXPECT_EQ(names.find(1, kAddress.plus(1), start_), flows::kNoName);
+  EXPECT_NE(names.find(1, kAddress, start_), flows::kNoName);
+}
+
+}  // namespace
+}  // namespace gateway
