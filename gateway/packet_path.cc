@@ -112,7 +112,6 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
   } else {
-    learn_names(match.index, raw, packet);
     forward(match.index, tunnel, raw, packet, flow.tunnel);
   }
 }
@@ -352,8 +351,7 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
   return *index;
 }
 
-// From the responder of `flow`. Over TCP, and where the answer came in fragments, nothing is
-// learned.
+// From the upstream of `flow`. Over TCP, and of an answer in fragments, nothing is learned.
 void PacketPath::learn_names(FlowIndex flow, const RawPacket& raw, const Packet& packet) {
   if (packet.protocol != Protocol::kUdp || packet.source.port != base::Port{53}) {
     return;

@@ -102,7 +102,7 @@ TEST(FlowFilter, EveryTermMustHold) {
 TEST(FlowFilter, WhatItDoesNotKnowIsNamedWithWhatItDoes) {
   EXPECT_EQ(error_of("tennant=acme"),
             "filter: unknown key 'tennant'; known: tenant, tunnel, protocol, state, action, rule, "
-            "source, destination");
+            "name, source, destination");
   for (const std::string bad : {"acme", "=acme", "tenant="}) {
     EXPECT_EQ(error_of(bad), "filter: '" + bad +
                                  "' is not key=value; known keys: tenant, tunnel, protocol, state, "
