@@ -28,6 +28,18 @@ std::string_view name(Drop reason) {
       return "too_many_extensions";
     case Drop::kFragment:
       return "fragment";
+    case Drop::kBadFragment:
+      return "bad_fragment";
+    case Drop::kTinyFragment:
+      return "tiny_fragment";
+    case Drop::kFragmentOverlap:
+      return "fragment_overlap";
+    case Drop::kFragmentRepeated:
+      return "fragment_repeated";
+    case Drop::kFragmentTimeout:
+      return "fragment_timeout";
+    case Drop::kFragmentLimit:
+      return "fragment_limit";
     case Drop::kTooBig:
       return "too_big";
     case Drop::kMartianSource:
@@ -113,7 +125,19 @@ std::string_view explain(Drop reason) {
     case Drop::kTooManyExtensions:
       return "The IPv6 extension header chain is longer than the gateway follows";
     case Drop::kFragment:
-      return "The packet is a fragment, and only whole packets are taken";
+      return "The fragment is of a packet that was refused, or that must come whole";
+    case Drop::kBadFragment:
+      return "The fragment cannot be a part of any packet";
+    case Drop::kTinyFragment:
+      return "The first fragment does not hold the whole transport header";
+    case Drop::kFragmentOverlap:
+      return "The fragment overlaps or contradicts others of its packet";
+    case Drop::kFragmentRepeated:
+      return "The same fragment came twice";
+    case Drop::kFragmentTimeout:
+      return "The other fragments of its packet did not come in time";
+    case Drop::kFragmentLimit:
+      return "Unfinished packets of the tenant take more memory than they may";
     case Drop::kTooBig:
       return "The packet is longer than the tunnel's MTU";
     case Drop::kMartianSource:

@@ -21,7 +21,13 @@ enum class Drop : std::uint8_t {
   kBadTcpFlags,           // SYN with FIN or RST, or no flag at all
   kBadVnetHeader,         // offload header that contradicts the packet
   kTooManyExtensions,     // longer IPv6 extension chain than we follow
-  kFragment,              // a fragment, where only whole packets are taken
+  kFragment,              // of a packet that was refused, or where only whole ones are taken
+  kBadFragment,           // empty, cut where no fragment is, or beyond 65,535 bytes
+  kTinyFragment,          // the first one does not hold the whole transport header
+  kFragmentOverlap,       // contradicts others of its packet: overlaps them, ends it twice
+  kFragmentRepeated,      // that one again
+  kFragmentTimeout,       // the others did not come in time
+  kFragmentLimit,         // fragments of the tenant take more memory than they may
   kTooBig,                // longer than the tunnel's MTU without offload
   // The addresses are not to be believed or reached.
   kMartianSource,  // loopback, multicast, unspecified, v4-mapped ... as a source

@@ -3,7 +3,9 @@
 #include <optional>
 
 #include "base/byte_order.h"
+#include "base/check.h"
 #include "base/ip_address.h"
+#include "flows/first_fragment.h"
 #include "flows/internet_checksum.h"
 
 namespace flows {
@@ -107,13 +109,19 @@ void read_fragment_header(Bytes header, Packet& packet) {
   packet.fragment_id = load_be<std::uint32_t>(header, 4);
 }
 
-// Follows the chain to the transport header, or to the first fragment header: what is behind that
-// one may be the middle of anything.
-Failure read_extensions(Bytes bytes, Packet& packet) {
-  std::uint8_t header = byte_at(bytes, kNextHeaderOffset);
-  std::uint16_t named_at = kNextHeaderOffset;
-  std::size_t offset = kIpv6HeaderBytes;
-  for (int followed = 0; !packet.is_fragment && is_extension(header, named_at); ++followed) {
+// A place in the chain: the header that begins at `offset`, and where its number stands.
+struct Link {
+  std::uint8_t header = 0;
+  std::uint16_t named_at = 0;
+  std::size_t offset = 0;
+};
+
+// Follows the chain to the transport header, or to just behind the next fragment header: what
+// follows that one may be the middle of anything.
+Failure read_extensions(Bytes bytes, Link link, Packet& packet) {
+  auto [header, named_at, offset] = link;
+  bool fragmented = false;
+  for (int followed = 0; !fragmented && is_extension(header, named_at); ++followed) {
     if (followed == kMaxExtensions) {
       return Drop::kTooManyExtensions;
     }
@@ -130,6 +138,7 @@ Failure read_extensions(Bytes bytes, Packet& packet) {
     }
     if (header == kFragmentHeader) {
       read_fragment_header(rest, packet);
+      fragmented = true;
     }
     named_at = static_cast<std::uint16_t>(offset);
     header = byte_at(rest, 0);
@@ -163,7 +172,8 @@ Failure read_ipv6(Bytes bytes, Packet& packet) {
   if (packet.destination.address.is_v4()) {
     return Drop::kMartianDestination;
   }
-  return read_extensions(bytes, packet);
+  return read_extensions(
+      bytes, {byte_at(bytes, kNextHeaderOffset), kNextHeaderOffset, kIpv6HeaderBytes}, packet);
 }
 
 // ---- Transport ----
@@ -328,6 +338,57 @@ Failure read_transport(Bytes bytes, const VnetHeader& vnet, bool v6, Packet& pac
   return std::nullopt;
 }
 
+// ---- First fragments ----
+
+// The lengths that headers name are those of the whole packet, so only the headers themselves are
+// held against the bytes.
+Failure read_head(Bytes transport, Packet& packet) {
+  switch (packet.protocol) {
+    case Protocol::kTcp: {
+      if (transport.size() < kTcpHeaderBytes) {
+        return Drop::kTinyFragment;
+      }
+      const std::size_t header_bytes = (byte_at(transport, 12) >> 4U) * std::size_t{4};
+      packet.sequence = load_be<std::uint32_t>(transport, 4);
+      packet.acknowledgement = load_be<std::uint32_t>(transport, 8);
+      packet.tcp_flags.bits = byte_at(transport, 13);
+      if (header_bytes < kTcpHeaderBytes) {
+        return Drop::kBadHeaderLength;
+      }
+      if (header_bytes > transport.size()) {
+        return Drop::kTinyFragment;
+      }
+      if (!may_be(packet.tcp_flags)) {
+        return Drop::kBadTcpFlags;
+      }
+      break;
+    }
+    case Protocol::kUdp:
+      break;
+    case Protocol::kIcmp:
+    case Protocol::kIcmpv6:
+      if (transport.size() < kIcmpHeaderBytes) {
+        return Drop::kTinyFragment;
+      }
+      packet.icmp_type = byte_at(transport, 0);
+      packet.icmp_code = byte_at(transport, 1);
+      packet.is_echo = is_echo(packet.icmp_type, packet.protocol == Protocol::kIcmpv6);
+      if (packet.is_echo) {
+        packet.source.port = Port{load_be<std::uint16_t>(transport, 4)};
+        packet.destination.port = packet.source.port;
+      }
+      return std::nullopt;
+    default:
+      return std::nullopt;
+  }
+  if (transport.size() < kUdpHeaderBytes) {
+    return Drop::kTinyFragment;
+  }
+  packet.source.port = Port{load_be<std::uint16_t>(transport, 0)};
+  packet.destination.port = Port{load_be<std::uint16_t>(transport, 2)};
+  return std::nullopt;
+}
+
 // ---- Addresses ----
 
 bool is_martian(const IpAddress& address) {
@@ -364,6 +425,36 @@ Result<Packet, Drop> parse(Bytes bytes, const VnetHeader& vnet) {
     return Unexpected{*failure};
   }
   return packet;
+}
+
+Result<Packet, Drop> parse_first_fragment(Bytes bytes, const Packet& packet) {
+  CHECK(packet.is_fragment && packet.fragment_offset == 0 && bytes.size() == packet.total_bytes);
+  Packet head = packet;
+  const bool v6 = !packet.is_v4();
+  if (v6) {
+    head.is_fragment = false;
+    const Link behind{static_cast<std::uint8_t>(packet.protocol), packet.protocol_offset,
+                      packet.transport_offset};
+    const auto failure = read_extensions(bytes, behind, head);
+    if (failure == Drop::kTruncated) {
+      return Unexpected{Drop::kTinyFragment};
+    }
+    if (failure) {
+      return Unexpected{*failure};
+    }
+    if (head.is_fragment) {
+      return Unexpected{Drop::kBadFragment};  // a fragment of a fragment
+    }
+    head.is_fragment = true;
+  }
+  if (head.protocol == (v6 ? Protocol::kIcmp : Protocol::kIcmpv6)) {
+    return Unexpected{Drop::kUnsupportedProtocol};
+  }
+  if (const auto failure = read_head(bytes.subspan(head.transport_offset), head)) {
+    return Unexpected{*failure};
+  }
+  head.payload_offset = head.transport_offset;
+  return head;
 }
 
 bool is_martian_source(const IpAddress& address) {
