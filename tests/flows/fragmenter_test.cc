@@ -84,5 +84,38 @@ TEST(FragmenterDeathTest, PacketThatFitsIsNotCut) {
   EXPECT_DEATH(Fragmenter(packet, 1500, 1), "CHECK failed");
 }
 
+TEST(Fragmenter, PacketInTransitKeepsItsIdAndItsOptionsWhereTheyBelong) {
+  // Loose source route (copied), and a router alert's neighbour that is not: record route.
+  const Bytes options = {std::byte{0x83}, std::byte{3}, std::byte{4}, std::byte{1},
+                         std::byte{7},    std::byte{3}, std::byte{4}, std::byte{0}};
+  const Bytes packet = udp(kA4, kB4).payload(std::size_t{2000}).ip_options(options).id(99).build();
+  std::vector<Bytes> fragments;
+  Fragmenter fragmenter(packet, 1000);
+  Bytes out(1000);
+  while (const auto size = fragmenter.next(out)) {
+    fragments.emplace_back(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(*size));
+  }
+  ASSERT_EQ(fragments.size(), 3U);
+  EXPECT_EQ(joined(fragments), Bytes(packet.begin() + 28, packet.end()));
+  for (const Bytes& fragment : fragments) {
+    EXPECT_EQ(parse(fragment, {})->fragment_id, 99U);
+    EXPECT_EQ(fragment[20], std::byte{0x83});
+    EXPECT_EQ(fragment[24], &fragment == &fragments.front() ? std::byte{7} : std::byte{1});
+  }
+}
+
+TEST(Fragmenter, FragmentBecomesSmallerOnesOfTheSamePacket) {
+  const Bytes packet = udp(kA4, kB4).payload(std::size_t{5000}).id(7).build();
+  std::vector<Bytes> smaller;
+  for (const Bytes& fragment : cut(packet, 1500)) {
+    Bytes out(1500);
+    Fragmenter fragmenter(fragment, 576);
+    while (const auto size = fragment.size() > 576 ? fragmenter.next(out) : std::nullopt) {
+      smaller.emplace_back(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(*size));
+    }
+  }
+  EXPECT_EQ(joined(smaller), Bytes(packet.begin() + 20, packet.end()));
+}
+
 }  // namespace
 }  // namespace flows
