@@ -63,8 +63,9 @@ bool is_multicast_or_broadcast(const IpAddress& address) {
 
 bool may_be_answered(const Packet& packet) {
   if (packet.is_fragment) {
-    // Of a fragment we have not seen the transport header: only these two cannot be ICMP errors.
-    const bool known = packet.protocol == Protocol::kTcp || packet.protocol == Protocol::kUdp;
+    // Of a fragment we may not have seen the transport header: only these cannot be ICMP errors.
+    const bool known =
+        packet.protocol == Protocol::kTcp || packet.protocol == Protocol::kUdp || packet.is_echo;
     if (packet.fragment_offset != 0 || !known) {
       return false;
     }
@@ -126,6 +127,10 @@ IcmpError unreachable(Unreachable why, const Packet& packet) {
 
 IcmpError time_exceeded(bool v4) {
   return {static_cast<std::uint8_t>(v4 ? 11 : 3), 0};
+}
+
+IcmpError reassembly_time_exceeded(bool v4) {
+  return {static_cast<std::uint8_t>(v4 ? 11 : 3), 1};
 }
 
 IcmpError too_big(bool v4, std::uint32_t mtu_bytes) {

@@ -43,6 +43,8 @@ struct IcmpError {
 IcmpError unreachable(Unreachable why, const Packet& packet);
 /// In transit (RFC 792 type 11 code 0, RFC 4443 3.3).
 IcmpError time_exceeded(bool v4);
+/// Not all fragments came in time (type 11 code 1, RFC 4443 3.3).
+IcmpError reassembly_time_exceeded(bool v4);
 /// "Fragmentation needed" (RFC 1191 4) or "packet too big" (RFC 4443 3.2).
 IcmpError too_big(bool v4, std::uint32_t mtu_bytes);
 
@@ -55,8 +57,8 @@ bool is_icmp_error(const Packet& packet);
 /// 576 bytes in all (RFC 1812 4.3.2.3), v6 up to 1280.
 ///
 /// Nothing when the packet must not be answered (RFC 1122 3.2.2, RFC 4443 2.4 e): an ICMP error, a
-/// fragment other than the first of TCP or UDP, a multicast or broadcast destination, or a source
-/// that is no host.
+/// fragment other than the first of TCP, UDP or an echo, a multicast or broadcast destination, or a
+/// source that is no host.
 std::optional<std::size_t> build_icmp_error(std::span<const std::byte> original,
                                             const Packet& packet, const IcmpError& error,
                                             const base::IpAddress& from, std::span<std::byte> out);

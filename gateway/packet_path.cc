@@ -1,9 +1,12 @@
 #include "gateway/packet_path.h"
 
+#include <algorithm>
 #include <array>
 
 #include "flows/dns_answer.h"
+#include "flows/first_fragment.h"
 #include "flows/segmenter.h"
+#include "gateway/offramp/fitting.h"
 #include "gateway/upgrade/mss.h"
 #include "nat/echo.h"
 #include "nat/rewrite.h"
@@ -82,20 +85,29 @@ void PacketPath::from_tunnel(Tunnel& tunnel, const RawPacket& raw) {
   } else if (!tunnel.may_send_from(packet->source.address)) {
     dropped(tunnel, Drop::kSourceNotAllowed);
   } else if (packet->is_fragment) {
-    dropped(tunnel, Drop::kFragment);
-  } else if (is_for_gateway(tunnel, raw, *packet)) {
-    return;
-  } else if (flows::is_icmp_error(*packet)) {
-    icmp_error_from(tunnel, raw, *packet);
-  } else if (const auto match = flows_.find(flows::key_of(tunnel.tenant().settings.id, *packet))) {
-    known(tunnel, raw, *packet, *match);
+    fragments_.from_tunnel(tunnel, raw, *packet, loop_.now());
+    sandbox_.flush();  // what has been put together is gone with the next fragment
   } else {
-    fresh(tunnel, raw, *packet);
+    take(tunnel, raw, *packet, wire);
+  }
+}
+
+void PacketPath::take(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
+                      const WireCount& wire) {
+  if (is_for_gateway(tunnel, raw, packet)) {
+    return;
+  }
+  if (flows::is_icmp_error(packet)) {
+    icmp_error_from(tunnel, raw, packet);
+  } else if (const auto match = flow_of(tunnel, packet)) {
+    known(tunnel, raw, packet, *match, wire);
+  } else {
+    fresh(tunnel, raw, packet, wire);
   }
 }
 
 void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
-                       flows::FlowMatch match) {
+                       flows::FlowMatch match, const WireCount& wire) {
   const Flow& flow = flows_[match.index];
   const std::uint32_t owner = match.sender == Side::kInitiator ? flow.tunnel : flow.peer_tunnel;
   if (owner != tunnel.id()) {
@@ -105,10 +117,10 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   if (is_tcp(packet) && packet.tcp_flags.opens() && is_over(flow)) {
     // The client uses the port again. Its old binding rests; the new flow gets another.
     flows_.end(match.index, EndReason::kClosed);
-    fresh(tunnel, raw, packet);
+    fresh(tunnel, raw, packet, wire);
     return;
   }
-  flows_.touch(match.index, match.sender, flows::wire_count(packet, raw.vnet), packet, loop_.now());
+  flows_.touch(match.index, match.sender, wire, packet, loop_.now());
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
   } else {
@@ -159,7 +171,8 @@ void PacketPath::upgrade_datagram(FlowIndex index, Tunnel& tunnel, const RawPack
   }
 }
 
-void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
+                       const WireCount& wire) {
   if (is_tcp(packet) && !packet.tcp_flags.opens()) {
     dropped(tunnel, Drop::kNoFlow);
     answer(tunnel, raw, packet, std::nullopt);
@@ -204,11 +217,11 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     }
     opening.state = FlowState::kDialing;
   }
-  open(tunnel, raw, packet, opening);
+  open(tunnel, raw, packet, opening, wire);
 }
 
 void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
-                      const FlowKeeper::Opening& opening) {
+                      const FlowKeeper::Opening& opening, const WireCount& wire) {
   const auto index =
       flows_.open(flows::key_of(tunnel.tenant().settings.id, packet), opening, loop_.now());
   if (!index) {
@@ -217,7 +230,7 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
            is_tcp(packet) ? std::nullopt : std::optional(Unreachable::kAdminProhibited));
     return;
   }
-  flows_.touch(*index, Side::kInitiator, flows::wire_count(packet, raw.vnet), packet, loop_.now());
+  flows_.touch(*index, Side::kInitiator, wire, packet, loop_.now());
   if (opening.action == Action::kUpgrade && is_tcp(packet)) {
     upgrades_->tcp.open(*index, raw, packet);
     return;
@@ -247,8 +260,17 @@ void PacketPath::forward(FlowIndex index, Tunnel& from, const RawPacket& raw, co
     ttl_exceeded(from, raw, packet);
     return;
   }
+  if (!fits(*target, raw, packet) && !may_be_cut(packet)) {
+    dropped(from, Drop::kTooBig);
+    answer_icmp(from, raw.bytes, packet, flows::too_big(packet.is_v4(), target->info().mtu_bytes),
+                addresses_.of_family(packet.source.address));
+    return;
+  }
+  nat::clamp_mss(
+      raw.bytes, packet, raw.vnet,
+      mss_for_mtu(std::min(from.info().mtu_bytes, target->info().mtu_bytes), packet.is_v4()));
   nat::decrement_ttl(raw.bytes, packet);
-  send_down(*target, raw, packet);
+  send_fitting(*target, raw, packet);
 }
 
 void PacketPath::from_sandbox(const RawPacket& raw) {
@@ -277,6 +299,10 @@ void PacketPath::from_sandbox(const RawPacket& raw) {
     dropped(Drop::kNoBinding);
     return;
   }
+  if (!fits(*tunnel, raw, *packet)) {
+    too_big_from_sandbox(*tunnel, raw, *packet);
+    return;
+  }
   if (packet->tcp_flags.syn()) {
     nat::clamp_mss(raw.bytes, *packet, raw.vnet,
                    mss_for_mtu(tunnel->info().mtu_bytes, packet->is_v4()));
@@ -286,11 +312,92 @@ void PacketPath::from_sandbox(const RawPacket& raw) {
   flows_.touch(index, Side::kResponder, send_down(*tunnel, raw, *packet), *packet, loop_.now());
 }
 
+// The MSS fits the tunnel that the SYN came from; another of the same name, with a smaller MTU, may
+// have taken the flow over.
+void PacketPath::too_big_from_sandbox(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+  dropped(tunnel, Drop::kTooBig);
+  std::array<std::byte, RawPacket::kHeadroomBytes + flows::kMaxReplyBytes> buffer;
+  const auto room = std::span(buffer).subspan(RawPacket::kHeadroomBytes);
+  const auto error = flows::too_big(packet.is_v4(), tunnel.info().mtu_bytes);
+  if (const auto length =
+          flows::build_icmp_error(raw.bytes, packet, error, packet.destination.address, room)) {
+    sandbox_.write_now({{}, room.first(*length)});
+  }
+}
+
 WireCount PacketPath::send_down(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
   const WireCount carried = tunnel.send(raw, packet);
+  count_down(tunnel, carried);
+  return carried;
+}
+
+WireCount PacketPath::send_fitting(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+  if (fits(tunnel, raw, packet)) {
+    return send_down(tunnel, raw, packet);
+  }
+  const WireCount carried = send_in_fragments(tunnel, raw, packet, ++next_fragment_id_);
+  count_down(tunnel, carried);
+  return carried;
+}
+
+void PacketPath::count_down(Tunnel& tunnel, const WireCount& carried) {
   add(tunnel.down, carried);
   add(down_, carried);
-  return carried;
+}
+
+// ---- Fragments ----
+
+bool PacketPath::wants_whole(Tunnel& tunnel, const Packet& head) {
+  if (is_echo_request(head) &&
+      head.destination.address == addresses_.of_family(head.destination.address)) {
+    return true;
+  }
+  if (const auto match = flow_of(tunnel, head)) {
+    return flows_[match->index].action == Action::kUpgrade;
+  }
+  const Tenant& tenant = tunnel.tenant();
+  const bool to_tunnel = tenant.routes.find(head.destination.address).has_value();
+  const bool may_open = !is_tcp(head) || head.tcp_flags.opens();
+  return may_open && is_upgradable(head) &&
+         policy_.decide(flows::key_of(tenant.settings.id, head), to_tunnel).action ==
+             Action::kUpgrade;
+}
+
+std::optional<flows::FlowMatch> PacketPath::flow_of(Tunnel& tunnel, const Packet& head) const {
+  return flows_.find(flows::key_of(tunnel.tenant().settings.id, head));
+}
+
+std::uint64_t PacketPath::id_of(FlowIndex flow) const {
+  return flows_.table()[flow].id;
+}
+
+void PacketPath::follow(flows::FlowMatch match, Tunnel& tunnel, const RawPacket& raw,
+                        const Packet& packet) {
+  known(tunnel, raw, packet, match, flows::wire_count(packet, raw.vnet));
+}
+
+void PacketPath::given_up(std::uint32_t tunnel, std::span<const std::byte> first,
+                          const WireCount& wire, Drop reason) {
+  Tunnel* const from = flows_.tunnel(tunnel);
+  for (std::uint64_t i = 0; i < wire.packets; ++i) {
+    from != nullptr ? dropped(*from, reason) : dropped(reason);
+  }
+  if (from == nullptr || first.empty()) {
+    return;
+  }
+  const auto parsed = flows::parse(first, {});
+  const auto head = parsed ? flows::parse_first_fragment(first, *parsed) : parsed;
+  if (!head) {
+    return;
+  }
+  if (const auto match = flow_of(*from, *head)) {  // it has carried them, whatever became of them
+    Flow& flow = flows_[match->index];
+    add(match->sender == Side::kInitiator ? flow.up : flow.down, wire);
+  }
+  if (reason == Drop::kFragmentTimeout) {
+    answer_icmp(*from, first, *head, flows::reassembly_time_exceeded(head->is_v4()),
+                addresses_.of_family(head->source.address));
+  }
 }
 
 void PacketPath::refuse(FlowIndex flow, const RawPacket& syn, std::optional<Unreachable> why) {
@@ -368,7 +475,7 @@ bool PacketPath::is_for_gateway(Tunnel& tunnel, const RawPacket& raw, const Pack
   }
   nat::turn_echo_request(raw.bytes, packet);
   if (const auto reply = flows::parse(raw.bytes, raw.vnet.verified())) {
-    send_down(tunnel, raw, *reply);
+    send_fitting(tunnel, raw, *reply);
   }
   return true;
 }

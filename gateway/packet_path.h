@@ -24,6 +24,7 @@
 #include "flows/drop.h"
 #include "flows/reply.h"
 #include "gateway/flow/flow_keeper.h"
+#include "gateway/fragments/fragment_path.h"
 #include "gateway/onramp/tunnel.h"
 #include "gateway/policy/policy.h"
 #include "gateway/upgrade/sandbox_link.h"
@@ -49,17 +50,31 @@ struct GatewayAddresses {
 };
 
 /// Belongs to the shard's thread.
-class PacketPath final : public TcpUpgrade::Owner, public DatagramUpgrade::Owner {
+class PacketPath final : public TcpUpgrade::Owner,
+                         public DatagramUpgrade::Owner,
+                         private FragmentPath::Owner {
  public:
+  struct Fragments {
+    base::Duration timeout;
+    base::SipKey seed;
+  };
+
   PacketPath(EventLoop& loop, FlowKeeper& flows, const Policy& policy, SandboxLink& sandbox,
-             GatewayAddresses addresses)
-      : loop_(loop), flows_(flows), policy_(policy), sandbox_(sandbox), addresses_(addresses) {}
+             GatewayAddresses addresses, const Fragments& fragments)
+      : loop_(loop),
+        flows_(flows),
+        policy_(policy),
+        sandbox_(sandbox),
+        addresses_(addresses),
+        fragments_(fragments.timeout, fragments.seed, *this) {}
 
   /// Before the first packet; the upgrades outlive the path's use.
   void set_upgrades(Upgrades& upgrades) { upgrades_ = &upgrades; }
 
   void packets_from(Tunnel& tunnel, std::span<RawPacket> packets);
   void packets_from_sandbox(std::span<RawPacket> packets);
+  /// Gives up what has waited for its fragments for too long.
+  void tick(base::Instant now) { fragments_.tick(now); }
 
   void refuse(flows::FlowIndex flow, const RawPacket& syn,
               std::optional<flows::Unreachable> why) override;
@@ -73,7 +88,7 @@ class PacketPath final : public TcpUpgrade::Owner, public DatagramUpgrade::Owner
   [[nodiscard]] std::optional<base::IpAddress> stand_in_of(
       const base::Endpoint& remote) const override;
   void dropped(flows::FlowIndex flow, flows::Drop reason) override;
-  void dropped(Tunnel& tunnel, flows::Drop reason);
+  void dropped(Tunnel& tunnel, flows::Drop reason) override;
   void dropped(flows::Drop reason) override { drops_.count(reason); }
 
   [[nodiscard]] const flows::DropCounters& drops() const { return drops_; }
@@ -82,11 +97,24 @@ class PacketPath final : public TcpUpgrade::Owner, public DatagramUpgrade::Owner
 
  private:
   void from_tunnel(Tunnel& tunnel, const RawPacket& raw);
+  // FragmentPath::Owner; follow() is a packet of a known flow.
+  [[nodiscard]] bool wants_whole(Tunnel& tunnel, const flows::Packet& head) override;
+  void take(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
+            const flows::WireCount& wire) override;
+  [[nodiscard]] std::optional<flows::FlowMatch> flow_of(Tunnel& tunnel,
+                                                        const flows::Packet& head) const override;
+  [[nodiscard]] std::uint64_t id_of(flows::FlowIndex flow) const override;
+  void follow(flows::FlowMatch match, Tunnel& tunnel, const RawPacket& raw,
+              const flows::Packet& packet) override;
+  void given_up(std::uint32_t tunnel, std::span<const std::byte> first,
+                const flows::WireCount& wire, flows::Drop reason) override;
+
   void known(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
-             flows::FlowMatch match);
-  void fresh(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
+             flows::FlowMatch match, const flows::WireCount& wire);
+  void fresh(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
+             const flows::WireCount& wire);
   void open(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
-            const FlowKeeper::Opening& opening);
+            const FlowKeeper::Opening& opening, const flows::WireCount& wire);
   void act(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
            const flows::Packet& packet);
   void upgrade_datagram(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
@@ -95,6 +123,11 @@ class PacketPath final : public TcpUpgrade::Owner, public DatagramUpgrade::Owner
                const flows::Packet& packet, std::uint32_t to);
   void learn_names(flows::FlowIndex flow, const RawPacket& raw, const flows::Packet& packet);
   void from_sandbox(const RawPacket& raw);
+  // Tells the kernel inside that what it sent does not fit the tunnel.
+  void too_big_from_sandbox(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
+  // send_down(), in fragments where it does not fit.
+  flows::WireCount send_fitting(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
+  void count_down(Tunnel& tunnel, const flows::WireCount& carried);
   flows::WireCount send_down(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
 
   [[nodiscard]] base::Endpoint upstream_of(const base::Endpoint& destination) const;
@@ -122,6 +155,8 @@ class PacketPath final : public TcpUpgrade::Owner, public DatagramUpgrade::Owner
   flows::DropCounters drops_;
   flows::WireCount up_;
   flows::WireCount down_;
+  std::uint32_t next_fragment_id_ = 0;
+  FragmentPath fragments_;
 };
 
 }  // namespace gateway

@@ -61,7 +61,8 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
       region_(std::move(region)),
       flows_(region_, settings, seed, audit, loop_.now()),
       sandbox_(loop_, arena_, *this),
-      path_(loop_, flows_, policy, sandbox_, addresses),
+      path_(loop_, flows_, policy, sandbox_, addresses,
+            {settings.flows.timeouts.fragments, {seed.low, seed.high}}),
       upgrade_(loop_, flows_, sandbox_, settings.handshake, path_),
       udp_(loop_, flows_, arena_, settings.udp.filter, {seed.low, seed.high}, path_),
       ping_(loop_, flows_, arena_, {seed.low, seed.high}, path_),
@@ -226,6 +227,7 @@ void Shard::tick(base::Instant now) {
   while (!flows_.expire(now)) {
   }
   upgrade_.tick(now);
+  path_.tick(now);
   constexpr base::Duration kRetry = std::chrono::seconds(1);
   if (!sandbox_.is_up() && now - last_restore_ >= kRetry) {
     last_restore_ = now;

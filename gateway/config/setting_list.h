@@ -187,6 +187,9 @@ void describe(V& v, Timeouts& timeouts) {
   v.value("udp_stream", timeouts.udp_stream, kTimeout, "From then on.");
   v.value("dns", timeouts.dns, kTimeout, "UDP to port 53.");
   v.value("icmp", timeouts.icmp, kTimeout, "");
+  v.value("other", timeouts.other, kTimeout, "ESP, SCTP, GRE and whatever else is forwarded.");
+  v.value("fragments", timeouts.fragments, kTimeout,
+          "How long the fragments of a packet wait for its others.");
 }
 
 template <class V>

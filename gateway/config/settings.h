@@ -88,6 +88,8 @@ struct Timeouts {
   std::chrono::nanoseconds udp_stream = 120s;
   std::chrono::nanoseconds dns = 5s;
   std::chrono::nanoseconds icmp = 10s;
+  std::chrono::nanoseconds other = 600s;     // as Linux's conntrack has it
+  std::chrono::nanoseconds fragments = 15s;  // RFC 8200 4.5 says 60; Linux takes 30
 
   friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };

@@ -194,7 +194,7 @@ base::Duration FlowKeeper::timeout(const Flow& flow) const {
     return flow.down.packets > 0 ? timeouts_.udp_stream : timeouts_.udp;
   }
   if (flow.key.protocol != Protocol::kTcp) {
-    return timeouts_.udp;
+    return timeouts_.other;
   }
   switch (flow.state) {
     case FlowState::kDialing:
