@@ -78,6 +78,21 @@ TEST_F(Icmp, TracerouteShowsTheGatewayAndThenTheServer) {
   }
 }
 
+TEST_F(Icmp, TracepathFindsTheHopsAndThePathMtu) {
+  struct Case {
+    std::string family, gateway, server;
+  };
+  for (const auto& [family, gateway, server] :
+       {Case{"-4", kGateway4, host::kServer4}, Case{"-6", kGateway6, host::kServer6}}) {
+    const Finished trace = client_.run({"tracepath", family, "-n", "-m4", server}, 60s);
+    EXPECT_EQ(trace.status, 0) << trace;
+    EXPECT_THAT(trace.out, HasSubstr(" 1:  " + gateway)) << trace;
+    EXPECT_THAT(trace.out, HasSubstr(" 2:  " + server)) << trace;
+    EXPECT_THAT(trace.out, HasSubstr("pmtu 1400")) << trace;
+    EXPECT_THAT(trace.out, HasSubstr("reached")) << trace;
+  }
+}
+
 TEST_F(Icmp, RouterBehindTheClientShrinksTheSegmentsOfAnUpgradedFlow) {
   constexpr std::size_t kBytes = 100'000;
   const TcpServer server([](TcpConnection& connection, Served&) {
