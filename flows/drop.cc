@@ -42,6 +42,32 @@ std::string_view name(Drop reason) {
       return "fragment_limit";
     case Drop::kTooBig:
       return "too_big";
+    case Drop::kGueTruncated:
+      return "gue_truncated";
+    case Drop::kGueReservedVariant:
+      return "gue_reserved_variant";
+    case Drop::kGueBadInnerVersion:
+      return "gue_bad_inner_version";
+    case Drop::kGueHeaderPastEnd:
+      return "gue_header_past_end";
+    case Drop::kGueUnknownFlags:
+      return "gue_unknown_flags";
+    case Drop::kGueControlMessage:
+      return "gue_control_message";
+    case Drop::kGueNoNextHeader:
+      return "gue_no_next_header";
+    case Drop::kGueOtherProtocol:
+      return "gue_other_protocol";
+    case Drop::kGuePeerNotAllowed:
+      return "gue_peer_not_allowed";
+    case Drop::kGueTenantNotAllowed:
+      return "gue_tenant_not_allowed";
+    case Drop::kGueTooManyPeers:
+      return "gue_too_many_peers";
+    case Drop::kGueOwnDatagram:
+      return "gue_own_datagram";
+    case Drop::kOuterTooBig:
+      return "outer_too_big";
     case Drop::kMartianSource:
       return "martian_source";
     case Drop::kMartianDestination:
@@ -140,6 +166,32 @@ std::string_view explain(Drop reason) {
       return "Unfinished packets of the tenant take more memory than they may";
     case Drop::kTooBig:
       return "The packet is longer than the tunnel's MTU";
+    case Drop::kGueTruncated:
+      return "The GUE datagram is too short for a header and a packet";
+    case Drop::kGueReservedVariant:
+      return "The GUE datagram has a reserved variant";
+    case Drop::kGueBadInnerVersion:
+      return "The packet in the GUE datagram is not of the IP version that it should have";
+    case Drop::kGueHeaderPastEnd:
+      return "The GUE header gives itself more bytes than the datagram has";
+    case Drop::kGueUnknownFlags:
+      return "The GUE header has flags, of which none is supported";
+    case Drop::kGueControlMessage:
+      return "The GUE datagram is a control message";
+    case Drop::kGueNoNextHeader:
+      return "The GUE datagram says that its payload is not to be parsed (protocol 59)";
+    case Drop::kGueOtherProtocol:
+      return "The GUE datagram carries something else than an IP packet";
+    case Drop::kGuePeerNotAllowed:
+      return "The GUE datagram came from an address that is no configured peer";
+    case Drop::kGueTenantNotAllowed:
+      return "The GUE datagram names a tenant that its peer may not speak for";
+    case Drop::kGueTooManyPeers:
+      return "The GUE on-ramp has as many peers as it may have";
+    case Drop::kGueOwnDatagram:
+      return "The GUE datagram was sent by the gateway itself";
+    case Drop::kOuterTooBig:
+      return "The outer datagram is longer than the path to the peer takes";
     case Drop::kMartianSource:
       return "The source address cannot be that of a host";
     case Drop::kMartianDestination:

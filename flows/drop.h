@@ -29,6 +29,19 @@ enum class Drop : std::uint8_t {
   kFragmentTimeout,       // the others did not come in time
   kFragmentLimit,         // fragments of the tenant take more memory than they may
   kTooBig,                // longer than the tunnel's MTU without offload
+  // The outer datagram is not GUE as we speak it, or not from whom we listen to (flows/gue.h).
+  kGueTruncated,        // too short for a GUE header and a packet
+  kGueReservedVariant,  // variant 2 or 3
+  kGueBadInnerVersion,  // neither IPv4 nor IPv6, or not what the header says
+  kGueHeaderPastEnd,    // Hlen exceeds the datagram
+  kGueUnknownFlags,     // any flag: the base protocol defines none
+  kGueControlMessage,
+  kGueNoNextHeader,      // protocol 59: not to be parsed
+  kGueOtherProtocol,     // neither IPv4 nor IPv6
+  kGuePeerNotAllowed,    // in no configured outer prefix
+  kGueTenantNotAllowed,  // names a tenant that its prefix may not name
+  kGueTooManyPeers,
+  kGueOwnDatagram,  // answers that a gateway sent to itself
   // The addresses are not to be believed or reached.
   kMartianSource,  // loopback, multicast, unspecified, v4-mapped ... as a source
   kMartianDestination,
@@ -55,6 +68,7 @@ enum class Drop : std::uint8_t {
   // The way out.
   kTunnelQueueFull,  // the tunnel does not read fast enough
   kTunnelWriteFailed,
+  kOuterTooBig,         // EMSGSIZE: longer than the path to a GUE peer
   kSandboxWriteFailed,  // the kernel refused a packet on the sandbox's TUN
   kSandboxDown,         // the sandbox is being restarted
   kNoBinding,           // out of the sandbox for a binding that nobody holds
