@@ -96,6 +96,7 @@ struct Flow {
   FlowState state{};
   TcpPhase tcp_phase{};
   EndReason end_reason{};
+  base::Port outer_port{};   // GUE: the initiator's, where answers must go to it; else 0
   NameIndex name = kNoName;  // of the destination, where a name server gave one
 };
 

@@ -50,13 +50,28 @@ Gateway::~Gateway() {
 }
 
 SysResult<void> Gateway::open_doors() {
-  for (const SeqpacketOnramp& onramp : settings_.seqpacket) {
-    auto door = SeqpacketDoor::open(context_, onramp, settings_.tenants, *this);
-    if (!door) {
-      return Unexpected{door.error()};
+  for (const Onramp& onramp : settings_.onramps) {
+    if (onramp.seqpacket) {
+      auto door = SeqpacketDoor::open(context_, *onramp.seqpacket, settings_.tenants, *this);
+      if (!door) {
+        return Unexpected{door.error()};
+      }
+      doors_.push_back(std::move(door).value());
+      log_info("on-ramp opened kind=seqpacket path={}", onramp.seqpacket->path);
     }
-    doors_.push_back(std::move(door).value());
-    log_info("on-ramp opened kind=seqpacket path={}", onramp.path);
+    if (onramp.gue) {
+      auto socket = GueSocket::open(onramp.gue->listen);
+      if (!socket) {
+        return Unexpected{socket.error()};
+      }
+      log_info("on-ramp opened kind=gue listen={}", socket->listen.to_string());
+      max_tunnels_ += onramp.gue->max_peers;
+      shard_->add_gue_door(std::move(socket).value(), onramp, [this](const std::string& name) {
+        const std::uint32_t id = ++last_tunnel_id_;
+        names_.add_tunnel(id, name);
+        return id;
+      });
+    }
   }
   return {};
 }
@@ -79,7 +94,7 @@ void Gateway::add_tun(base::Fd tun, TunnelInfo info, const std::string& tenant) 
 }
 
 std::optional<std::uint32_t> Gateway::next_tunnel_id() {
-  if (shard_->open_tunnels() >= kMaxTunnels) {
+  if (shard_->open_tunnels() >= max_tunnels_) {
     return std::nullopt;
   }
   return ++last_tunnel_id_;
@@ -90,6 +105,7 @@ void Gateway::tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelCon
                   .name = context.name.empty() ? "tunnel-" + std::to_string(id) : context.name,
                   .onramp = "seqpacket",
                   .addresses = context.addresses,
+                  .routed = {},
                   .mtu_bytes = context.mtu_bytes,
                   .offload = context.offload,
                   .labels = context.labels,

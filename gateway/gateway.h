@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -48,7 +49,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   GatewayStatus status() override;
 
  private:
-  static constexpr std::uint32_t kMaxTunnels = 65'536;  // chosen
+  static constexpr std::uint32_t kMaxTunnels = 65'536;  // chosen; besides the peers of GUE on-ramps
 
   Gateway(asio::io_context& context, const Settings& settings);
 
@@ -64,7 +65,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   Settings settings_;
   Policy policy_;
   Names names_;
-  std::uint32_t last_tunnel_id_ = 0;
+  std::uint32_t max_tunnels_ = kMaxTunnels;
+  std::atomic<std::uint32_t> last_tunnel_id_ = 0;  // the shard opens GUE peers itself
   std::array<std::uint64_t, kContextErrorCount> refusals_{};
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Shard> shard_;

@@ -109,8 +109,7 @@ void PacketPath::take(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
 void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                        flows::FlowMatch match, const WireCount& wire) {
   const Flow& flow = flows_[match.index];
-  const std::uint32_t owner = match.sender == Side::kInitiator ? flow.tunnel : flow.peer_tunnel;
-  if (owner != tunnel.id()) {
+  if (!flows_.hears(match.index, match.sender, tunnel)) {
     dropped(tunnel, Drop::kFlowOfAnotherTunnel);
     return;
   }
@@ -495,7 +494,7 @@ void PacketPath::icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const Pac
   const Flow& flow = flows_[match->index];
   const bool by_initiator = match->sender == Side::kInitiator;
   const std::uint32_t receiver = by_initiator ? flow.peer_tunnel : flow.tunnel;
-  if (receiver != tunnel.id()) {
+  if (!flows_.may_speak_for(receiver, tunnel)) {
     dropped(tunnel, Drop::kFlowOfAnotherTunnel);
   } else if (flow.action == Action::kForward) {
     forward(match->index, tunnel, raw, packet, by_initiator ? flow.tunnel : flow.peer_tunnel);

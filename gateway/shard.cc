@@ -66,7 +66,9 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
       upgrade_(loop_, flows_, sandbox_, settings.handshake, path_),
       udp_(loop_, flows_, arena_, settings.udp.filter, {seed.low, seed.high}, path_),
       ping_(loop_, flows_, arena_, {seed.low, seed.high}, path_),
-      upgrades_(flows_, upgrade_, udp_, ping_) {
+      upgrades_(flows_, upgrade_, udp_, ping_),
+      settings_(settings),
+      hash_key_{seed.low, seed.high} {
   flows_.set_servant(upgrades_);
   path_.set_upgrades(upgrades_);
   for (const TenantSettings& tenant : settings.tenants) {
@@ -95,6 +97,11 @@ void Shard::add_tunnel(Kind kind, Fd fd, TunnelInfo info, const std::string& ten
   auto shared_fd = std::make_shared<Fd>(std::move(fd));
   loop_.post([this, kind, shared_fd, info = std::move(info), tenant]() mutable {
     Tenant& owner = *tenants_.at(tenant);
+    for (const TenantRoute& route : owner.settings.routes) {
+      if (route.tunnel == info.name) {
+        info.routed.push_back(route.prefix);
+      }
+    }
     if (kind == Kind::kTun) {
       open_tunnel(std::make_unique<TunTunnel>(std::move(info), owner, std::move(*shared_fd), loop_,
                                               arena_, *this));
@@ -113,16 +120,67 @@ void Shard::open_tunnel(std::unique_ptr<T> tunnel) {
     return;
   }
   const TunnelInfo& info = tunnel->info();
-  Tenant& tenant = tunnel->tenant();
-  for (const base::IpPrefix& prefix : info.addresses) {
-    tenant.routes.add(prefix, info.id);
+  for (const auto* prefixes : {&info.addresses, &info.routed}) {
+    for (const base::IpPrefix& prefix : *prefixes) {
+      tunnel->tenant().routes.add(prefix, info.id);
+    }
   }
-  ++tenant.tunnels;
+  admit(std::move(tunnel), LogLevel::kInfo);
+}
+
+void Shard::admit(std::unique_ptr<Tunnel> tunnel, LogLevel level) {
+  const TunnelInfo& info = tunnel->info();
+  ++tunnel->tenant().tunnels;
   ++tunnels_opened_;
   flows_.add_tunnel(*tunnel);
-  log_info("tunnel opened tunnel={} name={} tenant={} onramp={} mtu={}", info.id, info.name,
-           tenant.settings.name, info.onramp, info.mtu_bytes);
+  log_at(level, "tunnel opened tunnel={} name={} tenant={} onramp={} mtu={}", info.id, info.name,
+         tunnel->tenant().settings.name, info.onramp, info.mtu_bytes);
   tunnels_.emplace(info.id, std::move(tunnel));
+}
+
+void Shard::add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel) {
+  auto shared = std::make_shared<GueSocket>(std::move(socket));
+  loop_.post([this, shared, &onramp, register_tunnel = std::move(register_tunnel)] {
+    register_ = register_tunnel;
+    open_gue_door(std::move(*shared), onramp);
+  });
+}
+
+void Shard::open_gue_door(GueSocket socket, const Onramp& onramp) {
+  gue_doors_.push_back(std::make_unique<GueDoor>(std::move(socket), *onramp.gue, hash_key_,
+                                                 GueDoor::Surroundings{.loop = loop_,
+                                                                       .arena = arena_,
+                                                                       .flows = flows_,
+                                                                       .tenants = settings_.tenants,
+                                                                       .owner = *this}));
+  GueDoor& door = *gue_doors_.back();
+  for (const auto& [name, tenant] : tenants_) {
+    for (const TenantRoute& route : tenant->settings.routes) {
+      const auto at =
+          route.gue ? gue_onramp_for(settings_.onramps, name, route.gue->address) : std::nullopt;
+      if (at && &settings_.onramps[*at] == &onramp) {
+        door.add_route(*tenant, route);
+      }
+    }
+  }
+  if (auto started = door.start(); !started) {
+    log_error("gue on-ramp not opened error=\"{}\"", started.error().message());
+  }
+}
+
+Tenant* Shard::tenant(std::uint32_t id) {
+  for (const auto& [name, tenant] : tenants_) {
+    if (tenant->settings.id == id) {
+      return tenant.get();
+    }
+  }
+  return nullptr;
+}
+
+// Whoever is heard is a peer, so it is no life event of the daemon.
+void Shard::peer_heard(std::unique_ptr<Tunnel> tunnel) {
+  ++open_tunnels_;
+  admit(std::move(tunnel), LogLevel::kDebug);
 }
 
 void Shard::packets_from(Tunnel& from, std::span<RawPacket> packets) {
@@ -135,12 +193,16 @@ void Shard::dropped(Tunnel& tunnel, Drop reason) {
 
 void Shard::tunnel_closed(Tunnel& tunnel) {
   const std::uint32_t id = tunnel.id();
-  end_flows_of(tunnel);
+  if (tunnel.flows + tunnel.peer_flows > 0) {
+    end_flows_of(tunnel);
+  }
   tunnel.tenant().routes.remove(id);
   --tunnel.tenant().tunnels;
   flows_.remove_tunnel(tunnel);
-  log_info("tunnel closed tunnel={} name={} tenant={} up_bytes={} down_bytes={}", id,
-           tunnel.info().name, tunnel.tenant().settings.name, tunnel.up.bytes, tunnel.down.bytes);
+  const bool is_peer = tunnel.info().onramp == "gue";  // peer_heard
+  log_at(is_peer ? LogLevel::kDebug : LogLevel::kInfo,
+         "tunnel closed tunnel={} name={} tenant={} up_bytes={} down_bytes={}", id,
+         tunnel.info().name, tunnel.tenant().settings.name, tunnel.up.bytes, tunnel.down.bytes);
   tunnels_.erase(id);
   --open_tunnels_;
 }
@@ -228,6 +290,9 @@ void Shard::tick(base::Instant now) {
   }
   upgrade_.tick(now);
   path_.tick(now);
+  for (const auto& door : gue_doors_) {
+    door->tick(now);
+  }
   constexpr base::Duration kRetry = std::chrono::seconds(1);
   if (!sandbox_.is_up() && now - last_restore_ >= kRetry) {
     last_restore_ = now;
@@ -243,6 +308,7 @@ void Shard::shut_down() {
   });
   sandbox_.drain();
   flows_.for_each([&](FlowIndex index) { flows_.end(index, EndReason::kShutdown); });
+  gue_doors_.clear();  // with what they still have to send
   tunnels_.clear();
   sandbox_.uninstall();
 }

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -22,7 +23,9 @@
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/flow/flow_region.h"
 #include "gateway/inspect/status.h"
+#include "gateway/log.h"
 #include "gateway/loop/event_loop.h"
+#include "gateway/onramp/gue_door.h"
 #include "gateway/onramp/packet_arena.h"
 #include "gateway/onramp/tunnel.h"
 #include "gateway/packet_path.h"
@@ -31,9 +34,9 @@
 
 namespace gateway {
 
-class Shard final : public Tunnel::Sink, public SandboxLink::Owner {
+class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
  public:
-  /// Makes the flow region and the sandbox. `policy` and `audit` outlive the shard.
+  /// Makes the flow region and the sandbox. Everything passed in outlives the shard.
   static base::SysResult<std::unique_ptr<Shard>> create(const Settings& settings,
                                                         const GatewayAddresses& addresses,
                                                         const Policy& policy, AuditLog& audit);
@@ -48,6 +51,9 @@ class Shard final : public Tunnel::Sink, public SandboxLink::Owner {
   // For other threads. The tunnel's packets are handled as soon as the shard gets to it.
   enum class Kind : std::uint8_t { kSeqpacket, kTun };
   void add_tunnel(Kind kind, base::Fd fd, TunnelInfo info, const std::string& tenant);
+  /// `register_tunnel` is called on the shard's thread, with the name of a new peer, for its id.
+  using RegisterTunnel = std::function<std::uint32_t(const std::string& name)>;
+  void add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel);
   [[nodiscard]] std::uint32_t open_tunnels() const { return open_tunnels_.load(); }
   [[nodiscard]] bool kill_flow(std::uint64_t id);
   /// Everything but the names of rules and the refusals of contexts, which the shard does not know.
@@ -71,6 +77,11 @@ class Shard final : public Tunnel::Sink, public SandboxLink::Owner {
   void packets_from(Tunnel& from, std::span<RawPacket> packets) override;
   void tunnel_closed(Tunnel& tunnel) override;
   void dropped(Tunnel& tunnel, flows::Drop reason) override;
+  // GueDoor::Owner
+  Tenant* tenant(std::uint32_t id) override;
+  std::uint32_t register_tunnel(const std::string& name) override { return register_(name); }
+  void peer_heard(std::unique_ptr<Tunnel> tunnel) override;
+  void dropped(flows::Drop reason) override { path_.dropped(reason); }
   // SandboxLink::Owner
   void packets_from_sandbox(std::span<RawPacket> packets) override;
   void accepted(base::Fd socket, const base::Endpoint& peer) override;
@@ -80,6 +91,8 @@ class Shard final : public Tunnel::Sink, public SandboxLink::Owner {
 
   template <class T>
   void open_tunnel(std::unique_ptr<T> tunnel);
+  void admit(std::unique_ptr<Tunnel> tunnel, LogLevel level);
+  void open_gue_door(GueSocket socket, const Onramp& onramp);
   void end_flows_of(const Tunnel& tunnel);
   void reset_upgraded(flows::EndReason reason);
   void restore_sandbox();
@@ -99,6 +112,10 @@ class Shard final : public Tunnel::Sink, public SandboxLink::Owner {
   UdpUpgrade udp_;
   PingUpgrade ping_;
   Upgrades upgrades_;
+  const Settings& settings_;
+  base::SipKey hash_key_;
+  RegisterTunnel register_;
+  std::vector<std::unique_ptr<GueDoor>> gue_doors_;
   std::unordered_map<std::string, std::unique_ptr<Tenant>> tenants_;  // by name
   std::unordered_map<std::uint32_t, std::unique_ptr<Tunnel>> tunnels_;
   std::atomic<std::uint32_t> open_tunnels_ = 0;  // tunnels_.size(), and those on their way in

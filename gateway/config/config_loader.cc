@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 
@@ -19,6 +21,7 @@
 #include "gateway/config/spelling.h"
 #include "gateway/config/yaml_tree.h"
 #include "gateway/control/socket_path.h"
+#include "gateway/onramp/gue_peers.h"
 
 namespace gateway {
 namespace {
@@ -130,20 +133,16 @@ class Loader {
   }
 
   template <class Part>
-  void required_section(std::string_view name, Part& part, std::string_view comment) {
-    need(name);
-    section(name, part, comment);
+  void optional_section(std::string_view name, std::optional<Part>& part, std::string_view) {
+    if (const YamlEntry* entry = take(name)) {
+      part.emplace();
+      read_map(entry->value, path_of(name), [&] { describe(*this, *part); });
+    }
   }
 
   template <class Part>
-  void sections(std::string_view name, std::vector<Part>& parts, std::string_view comment,
-                const std::vector<Part>& samples) {
-    sections(name, parts, comment, samples, [](Loader& self, Part& part) { describe(self, part); });
-  }
-
-  template <class Part, class Describe>
   void sections(std::string_view name, std::vector<Part>& parts, std::string_view,
-                const std::vector<Part>&, const Describe& describe_part) {
+                const std::vector<Part>&) {
     const YamlEntry* entry = take(name);
     if (entry == nullptr || entry->value.is(Kind::kNull)) {
       return;
@@ -155,14 +154,25 @@ class Loader {
     const auto& items = entry->value.items;
     parts.assign(items.size(), Part{});
     for (std::size_t i = 0; i < items.size(); ++i) {
-      read_map(items[i], item_path(name, i), [&] { describe_part(*this, parts[i]); });
+      read_map(items[i], item_path(name, i), [&] { describe(*this, parts[i]); });
     }
   }
 
   void later(std::string_view name) {
     if (const YamlEntry* entry = take(name)) {
-      scope().has_later = true;
       report(entry->key.place, path_of(name), "not supported by this version yet");
+    }
+  }
+
+  void one_of(std::initializer_list<std::string_view> names) {
+    std::size_t given = 0;
+    for (const std::string_view name : names) {
+      given += scope().map->find(name) != nullptr ? 1U : 0U;
+    }
+    if (given != 1) {
+      report(scope().map->place, scope().path,
+             "needs one of the keys " + gateway::one_of(names) +
+                 (given == 0 ? ", and has none" : ", and has more than one"));
     }
   }
 
@@ -180,7 +190,6 @@ class Loader {
     std::string path;
     std::vector<std::string_view> known;
     std::vector<std::string_view> missing;
-    bool has_later = false;
   };
 
   Scope& scope() { return scopes_.back(); }
@@ -235,9 +244,7 @@ class Loader {
       }
     }
     for (const std::string_view name : scope().missing) {
-      if (!scope().has_later) {
-        report(scope().map->place, path_of(name), "missing");
-      }
+      report(scope().map->place, path_of(name), "missing");
     }
   }
 
@@ -288,14 +295,16 @@ class CrossCheck {
     check_mentions();
     check_rules();
     check_sockets();
+    check_gue();
+    check_routes();
   }
 
  private:
   // Defaults that depend on another setting.
   void fill_in() {
-    for (SeqpacketOnramp& onramp : settings_.seqpacket) {
-      if (onramp.path.empty()) {
-        onramp.path = default_onramp_path(settings_.control_path);
+    for (Onramp& onramp : settings_.onramps) {
+      if (onramp.seqpacket && onramp.seqpacket->path.empty()) {
+        onramp.seqpacket->path = default_onramp_path(settings_.control_path);
       }
     }
     for (std::size_t i = 0; i < settings_.tenants.size(); ++i) {
@@ -350,11 +359,11 @@ class CrossCheck {
 
   void check_sockets() {
     std::set<std::string_view> paths = {settings_.control_path};
-    for (std::size_t i = 0; i < settings_.seqpacket.size(); ++i) {
-      const std::string& path = settings_.seqpacket[i].path;
-      if (is_other_onramp(i)) {
+    for (std::size_t i = 0; i < settings_.onramps.size(); ++i) {
+      if (!settings_.onramps[i].seqpacket) {
         continue;
       }
+      const std::string& path = settings_.onramps[i].seqpacket->path;
       if (!paths.insert(path).second) {
         report("onramps", i, "seqpacket",
                "another socket of this file has the path " + in_quotes(path));
@@ -366,25 +375,74 @@ class CrossCheck {
     }
   }
 
-  // Whether the file's on-ramp is of another kind, which has been refused already.
-  [[nodiscard]] bool is_other_onramp(std::size_t index) const {
-    const YamlEntry* onramps = root_.find("onramps");
-    return onramps != nullptr && index < onramps->value.items.size() &&
-           onramps->value.items[index].find("seqpacket") == nullptr;
+  void check_gue() {
+    std::set<base::Endpoint> listening;
+    for (std::size_t i = 0; i < settings_.onramps.size(); ++i) {
+      if (!settings_.onramps[i].gue) {
+        continue;
+      }
+      const GueOnramp& gue = *settings_.onramps[i].gue;
+      if (number(gue.listen.port) != 0 && !listening.insert(gue.listen).second) {
+        report_at({"onramps", i, "gue", "listen"}, "another on-ramp of this file listens there");
+      }
+      std::set<std::string> prefixes;
+      for (std::size_t p = 0; p < gue.peers.size(); ++p) {
+        if (!prefixes.insert(gue.peers[p].prefix.to_string()).second) {
+          report_at({"onramps", i, "gue", "peers", p, "prefix"},
+                    "another of these peers has the prefix");
+        }
+      }
+    }
+  }
+
+  void check_routes() {
+    for (std::size_t t = 0; t < settings_.tenants.size(); ++t) {
+      const TenantSettings& tenant = settings_.tenants[t];
+      std::map<base::IpAddress, base::Port> ports;
+      for (std::size_t r = 0; r < tenant.routes.size(); ++r) {
+        const auto& peer = tenant.routes[r].gue;
+        if (peer && !gue_onramp_for(settings_.onramps, tenant.name, peer->address)) {
+          report_at({"tenants", t, "routes", r, "gue"},
+                    "no gue on-ramp of the address's family has it among its peers for tenant " +
+                        in_quotes(tenant.name) + ", so that its answers would not be heard");
+        }
+        if (peer && ports.emplace(peer->address, peer->port).first->second != peer->port) {
+          report_at({"tenants", t, "routes", r, "gue"},
+                    "another route of the tenant has this peer at another port");
+        }
+      }
+    }
   }
 
   static std::string where(std::size_t index) { return fmt::format("tenants[{}]", index); }
 
-  // At root.list[index].key, as near as the file comes to that.
   void report(std::string_view list, std::size_t index, std::string_view key, std::string what) {
-    const YamlEntry* items = root_.find(list);
-    YamlPlace place = items == nullptr ? root_.place : items->key.place;
-    if (items != nullptr && index < items->value.items.size()) {
-      const YamlNode& item = items->value.items[index];
-      const YamlEntry* entry = item.find(key);
-      place = entry == nullptr ? item.place : entry->value.place;
+    report_at({list, index, key}, std::move(what));
+  }
+
+  // At the end of the path, or as near as the file comes to that.
+  using Step = std::variant<std::string_view, std::size_t>;
+  void report_at(std::initializer_list<Step> path, std::string what) {
+    const YamlNode* node = &root_;
+    YamlPlace place = root_.place;
+    std::string text;
+    for (const Step& step : path) {
+      const auto* key = std::get_if<std::string_view>(&step);
+      text += key == nullptr ? fmt::format("[{}]", std::get<std::size_t>(step))
+                             : (text.empty() ? "" : ".") + std::string(*key);
+      node = node == nullptr ? nullptr : child(*node, step);
+      place = node == nullptr ? place : node->place;
     }
-    loader_.report(place, fmt::format("{}[{}].{}", list, index, key), std::move(what));
+    loader_.report(place, std::move(text), std::move(what));
+  }
+
+  static const YamlNode* child(const YamlNode& node, const Step& step) {
+    if (const auto* key = std::get_if<std::string_view>(&step)) {
+      const YamlEntry* entry = node.find(*key);
+      return entry == nullptr ? nullptr : &entry->value;
+    }
+    const std::size_t index = std::get<std::size_t>(step);
+    return index < node.items.size() ? &node.items[index] : nullptr;
   }
 
   Loader& loader_;
@@ -434,8 +492,10 @@ base::Result<Settings, ConfigProblems> load_config(std::string_view text,
         ConfigProblems{{std::string(file_name), place.line, place.column, {}, root.error().what}}};
   }
   Settings settings = default_settings();
-  for (SeqpacketOnramp& onramp : settings.seqpacket) {
-    onramp.path.clear();  // follows the control socket of the file
+  for (Onramp& onramp : settings.onramps) {
+    if (onramp.seqpacket) {
+      onramp.seqpacket->path.clear();  // follows the control socket of the file
+    }
   }
   Loader loader(file_name);
   loader.load(*root, settings);

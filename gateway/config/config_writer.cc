@@ -1,5 +1,6 @@
 #include "gateway/config/config_writer.h"
 
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -68,35 +69,37 @@ class Writer {
   }
 
   template <class Part>
-  void required_section(std::string_view name, Part& part, std::string_view text) {
-    section(name, part, text);
+  void optional_section(std::string_view name, std::optional<Part>& part, std::string_view text) {
+    if (part) {
+      section(name, *part, text);
+    }
   }
 
   template <class Part>
   void sections(std::string_view name, std::vector<Part>& parts, std::string_view text,
                 const std::vector<Part>& samples) {
-    sections(name, parts, text, samples, [](Writer& self, Part& part) { describe(self, part); });
-  }
-
-  template <class Part, class Describe>
-  void sections(std::string_view name, std::vector<Part>& parts, std::string_view text,
-                const std::vector<Part>& samples, const Describe& describe_part) {
+    if (brief_ && parts.empty()) {
+      return;
+    }
     key(name, "", text);
     indent_ += kIndent;
     for (Part& part : parts) {
-      item(part, describe_part);
+      item(part);
     }
-    sample_from_ = indent_;
-    for (Part part : samples) {
-      item(part, describe_part);
-      brief_ = true;  // the first sample explains every key, the others are short
+    if (!sample_from_) {  // a sample has no samples of its own
+      sample_from_ = indent_;
+      for (Part part : samples) {
+        item(part);
+        brief_ = true;  // the first sample explains every key, the others are short
+      }
+      brief_ = false;
+      sample_from_.reset();
     }
-    brief_ = false;
-    sample_from_.reset();
     indent_ -= kIndent;
   }
 
   void later(std::string_view /*name*/) {}
+  void one_of(std::initializer_list<std::string_view> /*names*/) {}
   void rule_out(bool /*wrong*/, std::string_view /*name*/, std::string_view /*why*/) {}
 
  private:
@@ -109,11 +112,11 @@ class Writer {
     }
   }
 
-  template <class Part, class Describe>
-  void item(Part& part, const Describe& describe_part) {
+  template <class Part>
+  void item(Part& part) {
     dash_ = true;
     indent_ += kIndent;
-    describe_part(*this, part);
+    describe(*this, part);
     indent_ -= kIndent;
   }
 
@@ -122,7 +125,8 @@ class Writer {
       if (indent_ == 0) {
         out_ += '\n';
       }
-      const bool beside_dash = dash_ && !sample_from_;
+      // The # of a sample stands where the dash does; in a list inside the sample it does not.
+      const bool beside_dash = dash_ && (!sample_from_ || indent_ - kIndent > *sample_from_);
       indent_ -= beside_dash ? kIndent : 0;
       comment(text);
       indent_ += beside_dash ? kIndent : 0;

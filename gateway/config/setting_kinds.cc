@@ -289,6 +289,55 @@ std::string PrefixKind::print(const Value& value) const {
   return value.is_v4() ? text : "\"" + text + "\"";
 }
 
+Parsed<base::Endpoint> EndpointKind::parse(const Word& word) const {
+  auto endpoint = base::Endpoint::parse(word.text);
+  if (!endpoint && number(usual_port) != 0) {
+    std::string_view host = word.text;
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+      host = host.substr(1, host.size() - 2);
+    }
+    if (const auto address = base::IpAddress::parse(host)) {
+      endpoint = {*address, usual_port};
+    }
+  }
+  if (!endpoint || number(endpoint->port) < least_port) {
+    return Unexpected{fmt::format("expected an address and a port such as {} or {}",
+                                  "192.0.2.1:6080", "\"[2001:db8::1]:6080\"") +
+                      got(word)};
+  }
+  return *endpoint;
+}
+std::string EndpointKind::print(const Value& value) const {
+  return "\"" + value.to_string() + "\"";
+}
+
+Parsed<base::Port> ReplyPortKind::parse(const Word& word) const {
+  if (word.text == "source") {
+    return base::Port{};
+  }
+  const auto port = number_in<std::uint16_t>(word.text);
+  if (!port || *port == 0) {
+    return Unexpected{"expected source, or a port from 1 to 65535" + got(word)};
+  }
+  return base::Port{*port};
+}
+std::string ReplyPortKind::print(Value value) const {
+  return number(value) == 0 ? "source" : std::to_string(number(value));
+}
+
+Parsed<std::string> TunnelNameKind::parse(const Word& word) const {
+  if (word.text.empty() || word.text.size() > kMaxTunnelNameBytes ||
+      !base::is_printable(word.text)) {
+    return Unexpected{
+        fmt::format("expected a tunnel's name, 1 to {} printable characters", kMaxTunnelNameBytes) +
+        got(word)};
+  }
+  return std::string(word.text);
+}
+std::string TunnelNameKind::print(const Value& value) const {
+  return yaml_text(value);
+}
+
 Parsed<PortRange> PortRangeKind::parse(const Word& word) const {
   const std::size_t dash = word.text.find('-');
   const std::string_view first_text = word.text.substr(0, dash);

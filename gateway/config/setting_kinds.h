@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/endpoint.h"
 #include "base/ip_prefix.h"
 #include "base/result.h"
 #include "flows/packet.h"
@@ -96,6 +97,29 @@ struct UidKind {
 
 struct PrefixKind {
   using Value = base::IpPrefix;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// An address with its port, or without where there is a usual one.
+struct EndpointKind {
+  using Value = base::Endpoint;
+  base::Port usual_port{};  // 0: none
+  std::uint16_t least_port = 1;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// Where answers go: a port, or "source", which is 0.
+struct ReplyPortKind {
+  using Value = base::Port;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// What a tunnel calls itself in its context.
+struct TunnelNameKind {
+  using Value = std::string;
   [[nodiscard]] Parsed<Value> parse(const Word& word) const;
   [[nodiscard]] std::string print(const Value& value) const;
 };

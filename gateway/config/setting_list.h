@@ -11,7 +11,9 @@
 //     list(name, field, kind, comment)       words
 //     section(name, part, comment)           a map, described by describe(visitor, part)
 //     sections(name, parts, comment, samples)  a list of maps; the samples are printed as comments
+//     optional_section(name, part, comment)  a map that need not be there: part is a std::optional
 //     later(name)                            a key of the design that this version does not have
+//     one_of(names)                          exactly one of these keys must be there
 //     rule_out(wrong, name, why)             a combination that cannot be meant
 #pragma once
 
@@ -31,6 +33,9 @@ inline constexpr std::uint32_t kMostDials = 65'535;
 inline constexpr std::uint32_t kMostUdpSockets = 1U << 20;
 inline constexpr std::size_t kMostSocketPathBytes = 107;  // unix(7), sun_path without its end
 inline constexpr std::size_t kMostPathBytes = 4095;       // PATH_MAX without its end
+inline constexpr std::uint32_t kMostGuePeers = 1U << 20;
+// What fits into a UDP datagram over IPv4 with the longest GUE header that we send.
+inline constexpr std::uint32_t kMostGueMtu = 65'535 - 20 - 8 - 12;
 inline constexpr std::size_t kMostRules = flows::kDefaultRule;
 
 /// The name of the decision when no rule matches.
@@ -74,6 +79,22 @@ namespace setting_samples {
 
 inline std::vector<AllowedUid> allowed_uids() {
   return {{.uid = 1000, .tenants = {"default"}}};
+}
+
+inline std::vector<Onramp> onramps() {
+  GueOnramp gue;
+  gue.listen.address = base::IpAddress::v4(0);
+  gue.peers = {{.prefix = *base::IpPrefix::parse("192.0.2.0/24"),
+                .tenant = "default",
+                .may_name = {"default"}}};
+  return {{.seqpacket = {}, .gue = gue}};
+}
+
+inline std::vector<TenantRoute> routes() {
+  return {{.prefix = *base::IpPrefix::parse("10.9.0.0/16"),
+           .gue = base::Endpoint{base::IpAddress::v4(0xc0000201), kGuePort},
+           .tunnel = {}},
+          {.prefix = *base::IpPrefix::parse("fd00:9::/48"), .gue = {}, .tunnel = "office"}};
 }
 
 inline std::vector<Rule> rules() {
@@ -122,11 +143,48 @@ void describe(V& v, SeqpacketOnramp& onramp) {
           "How long a client may take to say whose packets will follow.");
 }
 
+template <class V>
+void describe(V& v, GuePeers& peers) {
+  v.required("prefix", peers.prefix, PrefixKind{}, "Of outer addresses.");
+  v.required("tenant", peers.tenant, TenantNameKind{}, "Whose packets those are that name none.");
+  v.list("may_name", peers.may_name, TenantNameKind{},
+         "The other tenants that a packet may name, in the private data of its GUE header.");
+}
+
+template <class V>
+void describe(V& v, GueOnramp& onramp) {
+  v.value("listen", onramp.listen, EndpointKind{.usual_port = kGuePort, .least_port = 0},
+          "The gateway's own outer address. 0.0.0.0 is every IPv4 address, [::] every IPv6\n"
+          "address; answers come from the one that was spoken to. Port 0: the kernel chooses.");
+  v.value("reply_port", onramp.reply_port, ReplyPortKind{},
+          "Where on the peer answers go to: a port, or source, the one that it sent from.");
+  v.sections("peers", onramp.peers,
+             "Who is heard, and for whom. The longest prefix decides; nobody else is heard.", {});
+  v.value("mtu", onramp.mtu_bytes, CountKind{.least = 1280, .most = kMostGueMtu},
+          "Of the packets inside. UDP and GUE add 40 bytes to them over IPv4 and 60 over IPv6.");
+  v.value("max_peers", onramp.max_peers, CountKind{.most = kMostGuePeers},
+          "At once, each with every form and tenant that it uses.");
+  v.value("peer_timeout", onramp.peer_timeout, setting_kinds::kTimeout,
+          "After which a peer without flows is forgotten.");
+  v.rule_out(onramp.peers.empty(), "peers", "needs at least one: nobody else is heard");
+}
+
 /// One on-ramp: a map of one key, which is its kind.
 template <class V>
-void describe_onramp(V& v, SeqpacketOnramp& onramp) {
-  v.later("gue");
-  v.required_section("seqpacket", onramp, "Raw IP packets over a unix SOCK_SEQPACKET socket.");
+void describe(V& v, Onramp& onramp) {
+  v.optional_section("seqpacket", onramp.seqpacket,
+                     "Raw IP packets over a unix SOCK_SEQPACKET socket.");
+  v.optional_section("gue", onramp.gue, "Raw IP packets in UDP (Generic UDP Encapsulation).");
+  v.one_of({"seqpacket", "gue"});
+}
+
+template <class V>
+void describe(V& v, TenantRoute& route) {
+  v.required("prefix", route.prefix, PrefixKind{}, "");
+  v.value("gue", route.gue, EndpointKind{.usual_port = kGuePort},
+          "The outer address of a peer of a gue on-ramp.");
+  v.value("tunnel", route.tunnel, TunnelNameKind{}, "Or the name of a tunnel, while it is open.");
+  v.one_of({"gue", "tunnel"});
 }
 
 template <class V>
@@ -136,6 +194,10 @@ void describe(V& v, TenantSettings& tenant) {
           "The number that stands for it. Default: its position in this list, from 1.");
   v.list("sources", tenant.sources, PrefixKind{},
          "The addresses that its tunnels may claim and send from. Empty: any.");
+  v.sections("routes", tenant.routes,
+             "Prefixes behind a GUE peer or a tunnel, besides the addresses that open tunnels\n"
+             "claim; the longest prefix decides. They may send from there, too.",
+             setting_samples::routes());
   v.value("max_flows", tenant.max_flows, CountKind{.most = kMostFlows}, "At once.");
   v.value("max_dials", tenant.max_dials, CountKind{.most = kMostDials},
           "Connections to upstreams under way at once.");
@@ -248,8 +310,7 @@ void describe(V& v, Settings& settings) {
   AuditPart audit{settings.audit_path};
   v.value("workers", settings.workers, WorkersKind{}, "auto or 1.");
   v.section("control", control, "The socket that flowctl talks to.");
-  v.sections("onramps", settings.seqpacket, "Where packets come in.", {},
-             [](auto& visitor, SeqpacketOnramp& onramp) { describe_onramp(visitor, onramp); });
+  v.sections("onramps", settings.onramps, "Where packets come in.", setting_samples::onramps());
   v.sections("tenants", settings.tenants,
              "Whose packets they can be. Addresses of different tenants may overlap.", {});
   v.sections(

@@ -9,7 +9,7 @@ Settings default_settings() {
   settings.control_path = default_control_path();
   SeqpacketOnramp onramp;
   onramp.path = default_onramp_path(settings.control_path);
-  settings.seqpacket.push_back(std::move(onramp));
+  settings.onramps.push_back({.seqpacket = std::move(onramp), .gue = {}});
   TenantSettings tenant;
   tenant.name = "default";
   tenant.id = 1;

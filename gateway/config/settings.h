@@ -39,6 +39,48 @@ struct SeqpacketOnramp {
   friend bool operator==(const SeqpacketOnramp&, const SeqpacketOnramp&) = default;
 };
 
+/// IANA's port for GUE (Generic UDP Encapsulation).
+inline constexpr base::Port kGuePort{6080};
+
+/// Whose packets come from an outer prefix.
+struct GuePeers {
+  base::IpPrefix prefix = base::IpPrefix::all_v4();
+  std::string tenant;                 // of packets that name none
+  std::vector<std::string> may_name;  // and the others that a packet may name
+
+  friend bool operator==(const GuePeers&, const GuePeers&) = default;
+};
+
+struct GueOnramp {
+  base::Endpoint listen{base::IpAddress::v4(0x7f000001), kGuePort};
+  base::Port reply_port = kGuePort;  // 0: the port that the packet came from
+  std::vector<GuePeers> peers;
+  // Chosen: a 1500-byte path less the longest headers around a packet (IPv6, UDP, GUE with a
+  // tenant: 60) leaves 1440, and 1400 leaves 40 for PPPoE, a VLAN or a tunnel on the way.
+  std::uint32_t mtu_bytes = 1400;
+  std::uint32_t max_peers = 16'384;
+  std::chrono::nanoseconds peer_timeout = 60s;  // without packets, and without flows
+
+  friend bool operator==(const GueOnramp&, const GueOnramp&) = default;
+};
+
+/// One of its parts.
+struct Onramp {
+  std::optional<SeqpacketOnramp> seqpacket;
+  std::optional<GueOnramp> gue;
+
+  friend bool operator==(const Onramp&, const Onramp&) = default;
+};
+
+/// Where packets to a prefix go: to a GUE peer, or to the tunnel of a name while there is one.
+struct TenantRoute {
+  base::IpPrefix prefix = base::IpPrefix::all_v4();
+  std::optional<base::Endpoint> gue;
+  std::optional<std::string> tunnel;
+
+  friend bool operator==(const TenantRoute&, const TenantRoute&) = default;
+};
+
 struct TenantSettings {
   std::string name;
   std::uint32_t id = 0;                 // in the file: default is its position, from 1
@@ -46,6 +88,7 @@ struct TenantSettings {
   std::uint32_t max_flows = 100'000;
   std::uint32_t max_dials = 1'024;
   std::uint32_t max_udp_sockets = 4'096;
+  std::vector<TenantRoute> routes;  // besides what open tunnels claim
 
   friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
 };
@@ -133,7 +176,7 @@ struct LogSettings {
 struct Settings {
   std::uint32_t workers = 0;  // 0: as many as fit the machine; this version always runs one
   std::string control_path;   // default: see gateway/control/socket_path.h
-  std::vector<SeqpacketOnramp> seqpacket;
+  std::vector<Onramp> onramps;
   std::vector<TenantSettings> tenants;
   std::vector<Rule> rules;
   FlowSettings flows;

@@ -64,6 +64,7 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
     flow.action = opening.action;
     flow.state = opening.state;
     flow.name = host_names_.find(key.tenant, key.destination.address, now);
+    flow.outer_port = opening.tunnel.outer_port;
   });
   if (!index) {
     return index;
@@ -82,10 +83,40 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
   ++tenant.flows;
   ++tenant.flows_total;
   ++opening.tunnel.flows;
+  if (Tunnel* peer = tunnel(opening.peer_tunnel)) {
+    ++peer->peer_flows;
+  }
   ++opened_;
   wheel_.arm(*index, now + timeout(table_[*index]));
   log(*index, AuditEvent::Kind::kFlowStart);
   return index;
+}
+
+bool FlowKeeper::may_speak_for(std::uint32_t id, const Tunnel& from) const {
+  if (id == from.id()) {
+    return true;
+  }
+  const Tunnel* owner = tunnel(id);
+  return owner != nullptr && from.may_take_over(*owner);
+}
+
+bool FlowKeeper::hears(FlowIndex index, flows::Side side, Tunnel& from) {
+  Flow& flow = table_[index];
+  const bool by_initiator = side == flows::Side::kInitiator;
+  std::uint32_t& owner = by_initiator ? flow.tunnel : flow.peer_tunnel;
+  if (!may_speak_for(owner, from)) {
+    return false;
+  }
+  if (owner != from.id()) {
+    const auto counter = by_initiator ? &Tunnel::flows : &Tunnel::peer_flows;
+    --(tunnel(owner)->*counter);
+    ++(from.*counter);
+    owner = from.id();
+  }
+  if (by_initiator) {
+    flow.outer_port = from.outer_port;
+  }
+  return true;
 }
 
 void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCount& wire,
@@ -157,6 +188,9 @@ void FlowKeeper::end(FlowIndex index, EndReason reason) {
   if (Tunnel* owner = tunnel(flow.tunnel)) {
     --owner->flows;
     --owner->tenant().flows;
+  }
+  if (Tunnel* peer = tunnel(flow.peer_tunnel)) {
+    --peer->peer_flows;
   }
   ++ended_;
   wheel_.disarm(index);

@@ -69,6 +69,12 @@ class FlowKeeper {
     host_names_.learn(table_[flow].key.tenant, answer, now);
   }
 
+  /// Whether `from` speaks for the end `side` of the flow: its tunnel does, and so does one that
+  /// may take over from it, which is the end's tunnel then.
+  bool hears(flows::FlowIndex index, flows::Side side, Tunnel& from);
+  /// The same without the taking over.
+  [[nodiscard]] bool may_speak_for(std::uint32_t tunnel, const Tunnel& from) const;
+
   /// A packet of the flow: counted, its TCP phase followed.
   void touch(flows::FlowIndex index, flows::Side sender, const flows::WireCount& wire,
              const flows::Packet& packet, base::Instant now);

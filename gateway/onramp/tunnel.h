@@ -1,6 +1,7 @@
 // Tunnel: one on-ramp peer: what it may send, and the way back to it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -19,8 +20,9 @@ namespace gateway {
 struct TunnelInfo {
   std::uint32_t id = 0;
   std::string name;
-  std::string onramp;                     // "seqpacket", "tun"
+  std::string onramp;                     // "seqpacket", "tun", "gue"
   std::vector<base::IpPrefix> addresses;  // empty: the tenant's sources
+  std::vector<base::IpPrefix> routed;     // by the configuration: it may send from there, too
   std::uint32_t mtu_bytes = 1500;
   bool offload = false;
   std::map<std::string, std::string> labels;
@@ -53,15 +55,16 @@ class Tunnel {
   /// what it will not (a full queue, a failed write) has been counted as dropped.
   virtual flows::WireCount send(const RawPacket& packet, const flows::Packet& parsed) = 0;
 
+  /// Whether it may take over a flow of `owner`, a tunnel of the same tenant, because a packet of
+  /// that flow came from it: a peer that has moved.
+  [[nodiscard]] virtual bool may_take_over(const Tunnel& /*owner*/) const { return false; }
+
   /// Whether the peer may send from `address` (RFC 2827): one of its own, else of its tenant's.
   [[nodiscard]] bool may_send_from(const base::IpAddress& address) const {
     const auto& allowed = info_.addresses.empty() ? tenant_.settings.sources : info_.addresses;
-    for (const base::IpPrefix& prefix : allowed) {
-      if (prefix.contains(address)) {
-        return true;
-      }
-    }
-    return allowed.empty();
+    const auto holds_it = [&](const base::IpPrefix& prefix) { return prefix.contains(address); };
+    return allowed.empty() || std::ranges::any_of(allowed, holds_it) ||
+           std::ranges::any_of(info_.routed, holds_it);
   }
 
   [[nodiscard]] const TunnelInfo& info() const { return info_; }
@@ -72,7 +75,11 @@ class Tunnel {
   flows::WireCount up;
   flows::WireCount down;
   std::uint64_t dropped_packets = 0;
-  std::uint32_t flows = 0;
+  std::uint32_t flows = 0;       // whose initiator is here
+  std::uint32_t peer_flows = 0;  // forwarded to here
+
+  /// Of the packets at hand: the peer's outer port, where answers must go to it; else 0.
+  base::Port outer_port{};
 
  private:
   TunnelInfo info_;

@@ -143,7 +143,6 @@ void DatagramUpgrade::join(Mapping& mapping, FlowIndex flow) {
   Flow& record = flows_[flow];
   mapping.flows.insert(flow);
   ++mapping.remotes[record.key.destination.address];
-  mapping.tunnel = record.tunnel;
   record.attachment = mapping.index;
 }
 
@@ -171,6 +170,8 @@ void DatagramUpgrade::use(Mapping& mapping) {
 
 void DatagramUpgrade::send(FlowIndex flow, const RawPacket& packet, const Packet& parsed) {
   Mapping& mapping = *mappings_[flows_[flow].attachment];
+  mapping.tunnel = flows_[flow].tunnel;
+  mapping.outer_port = flows_[flow].outer_port;
   use(mapping);
   set_path_options(mapping, parsed);
   auto rest = content(packet, parsed);
@@ -266,6 +267,7 @@ void DatagramUpgrade::deliver(Mapping& mapping, const Endpoint& remote,
   if (!flow && lets_in(mapping, key.destination.address)) {
     flow = owner_.open_beside(mapping.tunnel, key, remote);
     if (flow) {
+      flows_[*flow].outer_port = mapping.outer_port;
       join(mapping, *flow);
     }
   }

@@ -135,7 +135,8 @@ class DatagramUpgrade {
     std::uint32_t index = 0;
     Source source;
     base::Fd socket;
-    std::uint32_t tunnel = flows::kNone32;  // of the flow that was opened last
+    std::uint32_t tunnel = flows::kNone32;  // where the client was heard last
+    base::Port outer_port{};                // and its outer port (flows/flow.h)
     std::unordered_set<flows::FlowIndex> flows;
     std::unordered_map<base::IpAddress, std::uint32_t, Hash> remotes;  // and how many flows each
     base::Instant last_used{};

@@ -10,11 +10,30 @@
 #include "base/check.h"
 #include "base/utf8.h"
 #include "gateway/config/config_loader.h"
+#include "gateway/config/setting_list.h"
+#include "gateway/onramp/gue_peers.h"
 #include "gateway/policy/policy.h"
 
 namespace {
 
 using gateway::Settings;
+
+void check_gue(const gateway::GueOnramp& onramp, const std::set<std::string_view>& tenants) {
+  CHECK(!onramp.peers.empty() && onramp.max_peers > 0 && onramp.peer_timeout.count() > 0);
+  CHECK(onramp.mtu_bytes >= 1280 && onramp.mtu_bytes <= gateway::kMostGueMtu);
+  for (const auto& peers : onramp.peers) {
+    CHECK(tenants.contains(peers.tenant));
+    CHECK(std::ranges::all_of(peers.may_name, [&](auto& name) { return tenants.contains(name); }));
+  }
+}
+
+void check_routes(const Settings& settings, const gateway::TenantSettings& tenant) {
+  for (const auto& route : tenant.routes) {
+    CHECK(route.gue.has_value() != route.tunnel.has_value());
+    CHECK(!route.gue ||
+          gateway::gue_onramp_for(settings.onramps, tenant.name, route.gue->address).has_value());
+  }
+}
 
 void check_accepted(const Settings& settings) {
   CHECK(!settings.tenants.empty());
@@ -24,9 +43,16 @@ void check_accepted(const Settings& settings) {
     CHECK(!tenant.name.empty() && names.insert(tenant.name).second);
     CHECK(tenant.id != 0 && ids.insert(tenant.id).second);
     CHECK(tenant.max_flows > 0 && tenant.max_dials > 0);
+    check_routes(settings, tenant);
   }
   std::set<std::string_view> paths = {settings.control_path};
-  for (const auto& onramp : settings.seqpacket) {
+  for (const auto& [seqpacket, gue] : settings.onramps) {
+    CHECK(seqpacket.has_value() != gue.has_value());
+    if (gue) {
+      check_gue(*gue, names);
+      continue;
+    }
+    const gateway::SeqpacketOnramp& onramp = *seqpacket;
     CHECK(!onramp.path.empty() && onramp.path.size() < 108 && paths.insert(onramp.path).second);
     CHECK(onramp.mode <= 0777 && onramp.context_timeout.count() > 0);
     for (const auto& allowed : onramp.allow) {

@@ -82,12 +82,13 @@ audit: {path: /var/log/flows.jsonl}
 log: {format: json, level: debug}
 )");
   EXPECT_EQ(settings.control_path, "/run/gw/control.sock");
-  ASSERT_EQ(settings.seqpacket.size(), 1u);
-  EXPECT_EQ(settings.seqpacket[0],
+  ASSERT_EQ(settings.onramps.size(), 1u);
+  EXPECT_EQ(*settings.onramps[0].seqpacket,
             (SeqpacketOnramp{"/run/gw/onramp.sock", 0660, {{1000, {"acme"}}}, 1500ms}));
-  EXPECT_EQ(settings.tenants,
-            (std::vector<TenantSettings>{
-                {"acme", 1001, {prefix("100.64.0.0/10"), prefix("fd00:64::/48")}, 7, 8}}));
+  EXPECT_EQ(
+      settings.tenants,
+      (std::vector<TenantSettings>{
+          {"acme", 1001, {prefix("100.64.0.0/10"), prefix("fd00:64::/48")}, 7, 8, 4096, {}}}));
   ASSERT_EQ(settings.rules.size(), 4u);
   EXPECT_EQ(settings.rules[0].match.destination,
             (std::vector{prefix("169.254.0.0/16"), prefix("fe80::/10")}));
@@ -108,6 +109,97 @@ log: {format: json, level: debug}
   EXPECT_EQ(settings.log, (LogSettings{LogSettings::Format::kJson, LogSettings::Level::kDebug}));
 }
 
+TEST(ConfigLoader, ReadsGueOnrampsAndRoutes) {
+  const Settings settings = load(R"(
+onramps:
+  - gue: {listen: "127.0.0.1:6080", reply_port: 6080, peers: [{prefix: 127.0.0.0/8, tenant: acme, may_name: [acme]}]}
+  - gue:
+      listen: "[::]:0"
+      reply_port: source
+      peers: [{prefix: "2001:db8::/32", tenant: acme}, {prefix: "::/0", tenant: other, may_name: acme}]
+      mtu: 1420
+      max_peers: 7
+      peer_timeout: 5s
+tenants:
+  - name: acme
+    routes:
+      - {prefix: 10.9.0.0/16, gue: 127.0.0.2}
+      - {prefix: 10.8.0.0/16, gue: "127.0.0.3:7000"}
+      - {prefix: "fd00:9::/48", gue: "[2001:db8::1]"}
+      - {prefix: 10.10.0.0/16, tunnel: the office}
+  - {name: other}
+)");
+  ASSERT_EQ(settings.onramps.size(), 2u);
+  const auto address = [](const char* text) { return *base::IpAddress::parse(text); };
+  GueOnramp first;
+  first.peers = {{prefix("127.0.0.0/8"), "acme", {"acme"}}};
+  EXPECT_EQ(settings.onramps[0], (Onramp{{}, first}));
+  const GueOnramp second{
+      .listen = {base::IpAddress(), base::Port{0}},
+      .reply_port = base::Port{0},
+      .peers = {{prefix("2001:db8::/32"), "acme", {}}, {prefix("::/0"), "other", {"acme"}}},
+      .mtu_bytes = 1420,
+      .max_peers = 7,
+      .peer_timeout = 5s};
+  EXPECT_EQ(settings.onramps[1], (Onramp{{}, second}));
+  EXPECT_THAT(
+      settings.tenants[0].routes,
+      ElementsAre(
+          TenantRoute{prefix("10.9.0.0/16"), base::Endpoint{address("127.0.0.2"), kGuePort}, {}},
+          TenantRoute{
+              prefix("10.8.0.0/16"), base::Endpoint{address("127.0.0.3"), base::Port{7000}}, {}},
+          TenantRoute{prefix("fd00:9::/48"), base::Endpoint{address("2001:db8::1"), kGuePort}, {}},
+          TenantRoute{prefix("10.10.0.0/16"), {}, "the office"}));
+}
+
+TEST(ConfigLoader, SaysEveryMistakeAboutGue) {
+  EXPECT_THAT(
+      problems_of(R"(onramps:
+  - gue: {listen: "6080", peers: [{prefix: 127.0.0.0/8, tenant: acme, may_name: [acme, oter]}]}
+  - gue: {listen: 127.0.0.1, peers: [{prefix: ::1/128}, {prefix: 10.0.0.0/8, tenant: other}, {prefix: 10.0.0.0/8, tenant: other}]}
+  - gue: {reply_port: 0, mtu: 1279, peers: []}
+  - gue: {listen: 192.0.2.300}
+    seqpacket: {}
+  - {}
+tenants:
+  - name: acme
+    routes:
+      - {prefix: 10.9.0.0/16, gue: 10.0.0.1}
+      - {prefix: 10.9.0.0/16}
+      - {prefix: 10.9.0.0/16, gue: "127.0.0.3:0", tunnel: x}
+  - {name: other, routes: [{prefix: 10.8.0.0/16, gue: 10.0.0.1}, {prefix: 10.7.0.0/16, gue: "10.0.0.1:7"}]}
+)"),
+      ElementsAre(
+          "2:19: onramps[0].gue.listen: expected an address and a port such as 192.0.2.1:6080 or "
+          "\"[2001:db8::1]:6080\", got \"6080\"",
+          "2:88: onramps[0].gue.peers[0].may_name[1]: no tenant has the name \"oter\", did you "
+          "mean "
+          "\"other\"?",
+          "3:19: onramps[1].gue.listen: another on-ramp of this file listens there",
+          "3:38: onramps[1].gue.peers[0].tenant: missing",
+          "3:103: onramps[1].gue.peers[2].prefix: another of these peers has the prefix",
+          "4:10: onramps[2].gue.listen: another on-ramp of this file listens there",
+          "4:23: onramps[2].gue.reply_port: expected source, or a port from 1 to 65535, got \"0\"",
+          "4:31: onramps[2].gue.mtu: expected a whole number from 1280 to 65495, got \"1279\"",
+          "4:37: onramps[2].gue.peers: needs at least one: nobody else is heard",
+          "5:5: onramps[3]: needs one of the keys seqpacket or gue, and has more than one",
+          "5:10: onramps[3].gue.peers: needs at least one: nobody else is heard",
+          "5:19: onramps[3].gue.listen: another on-ramp of this file listens there",
+          "5:19: onramps[3].gue.listen: expected an address and a port such as 192.0.2.1:6080 or "
+          "\"[2001:db8::1]:6080\", got \"192.0.2.300\"",
+          "7:5: onramps[4]: needs one of the keys seqpacket or gue, and has none",
+          "11:36: tenants[0].routes[0].gue: no gue on-ramp of the address's family has it among "
+          "its "
+          "peers for tenant \"acme\", so that its answers would not be heard",
+          "12:9: tenants[0].routes[1]: needs one of the keys gue or tunnel, and has none",
+          "13:9: tenants[0].routes[2]: needs one of the keys gue or tunnel, and has more than one",
+          "13:36: tenants[0].routes[2].gue: expected an address and a port such as 192.0.2.1:6080 "
+          "or "
+          "\"[2001:db8::1]:6080\", got \"127.0.0.3:0\"",
+          "14:93: tenants[1].routes[1].gue: another route of the tenant has this peer at another "
+          "port"));
+}
+
 TEST(ConfigLoader, SaysEveryMistakeOfAFileAtOnce) {
   constexpr const char* kWrong = R"(workers: 4
 onramps:
@@ -115,7 +207,7 @@ onramps:
       mode: 600
       allow: [{uid: 1000, tenants: [acmee]}]
       pth: /tmp/x
-  - gue: {listen: "127.0.0.1:6080"}
+  - gue: {listen: "127.0.0.1"}
 tenants:
   - {name: acme, id: 1, sources: [10.0.0.1/8], max_flows: many}
   - {name: acme, max_flows: 010}
@@ -146,7 +238,7 @@ log: [json]
           "gw.yaml:5:37: onramps[0].seqpacket.allow[0].tenants[0]: no tenant has the name "
           "\"acmee\", did you mean \"acme\"?",
           "gw.yaml:6:7: onramps[0].seqpacket.pth: unknown key, did you mean \"path\"?",
-          "gw.yaml:7:5: onramps[1].gue: not supported by this version yet",
+          "gw.yaml:7:10: onramps[1].gue.peers: needs at least one: nobody else is heard",
           "gw.yaml:9:35: tenants[0].sources[0]: \"10.0.0.1/8\" has bits set behind its prefix; did "
           "you mean 10.0.0.0/8 or 10.0.0.1?",
           "gw.yaml:9:59: tenants[0].max_flows: expected a whole number from 1 to 67108864, got "
@@ -197,8 +289,8 @@ TEST(ConfigLoader, KeysOfLaterVersionsAreNotIgnored) {
 
 TEST(ConfigLoader, OnrampFollowsTheControlSocketOfTheFile) {
   const Settings settings = load("control: {path: /tmp/gw/control.sock}");
-  ASSERT_EQ(settings.seqpacket.size(), 1u);
-  EXPECT_EQ(settings.seqpacket[0].path, "/tmp/gw/onramp.sock");
+  ASSERT_EQ(settings.onramps.size(), 1u);
+  EXPECT_EQ(settings.onramps[0].seqpacket->path, "/tmp/gw/onramp.sock");
 }
 
 TEST(ConfigLoader, TwoSocketsMayNotShareAPath) {
@@ -230,8 +322,9 @@ TEST(ConfigLoader, OneTenantIsTheLeast) {
 
 TEST(ConfigLoader, FileModeIsOctal) {
   for (const char* mode : {"0640", "\"0640\"", "0o640"}) {
-    EXPECT_EQ(load(std::string("onramps: [seqpacket: {mode: ") + mode + "}]").seqpacket[0].mode,
-              0640u)
+    EXPECT_EQ(
+        load(std::string("onramps: [seqpacket: {mode: ") + mode + "}]").onramps[0].seqpacket->mode,
+        0640u)
         << mode;
   }
   for (const char* mode : {"640", "0680", "01777", "-0640", "0x1f", "rw", "\"\""}) {
@@ -243,7 +336,10 @@ TEST(ConfigLoader, FileModeIsOctal) {
 
 TEST(ConfigLoader, UidMayBeTheNameOfAUser) {
   const auto uid_of = [](const std::string& who) {
-    return load("onramps: [seqpacket: {allow: [{uid: " + who + "}]}]").seqpacket[0].allow[0].uid;
+    return load("onramps: [seqpacket: {allow: [{uid: " + who + "}]}]")
+        .onramps[0]
+        .seqpacket->allow[0]
+        .uid;
   };
   EXPECT_EQ(uid_of("root"), 0u);
   EXPECT_EQ(uid_of("4294967294"), 4294967294u);

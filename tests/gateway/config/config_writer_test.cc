@@ -59,18 +59,19 @@ class Names {
     section(name, part, comment);
   }
   template <class Part>
-  void sections(std::string_view name, std::vector<Part>& parts, std::string_view comment,
-                const std::vector<Part>& samples) {
-    sections(name, parts, comment, samples, [](Names& self, Part& part) { describe(self, part); });
+  void optional_section(std::string_view name, std::optional<Part>& part,
+                        std::string_view comment) {
+    section(name, part.emplace(), comment);
   }
-  template <class Part, class Describe>
+  template <class Part>
   void sections(std::string_view name, std::vector<Part>&, std::string_view,
-                const std::vector<Part>&, const Describe& describe_part) {
+                const std::vector<Part>&) {
     all.emplace_back(name);
     Part part{};
-    describe_part(*this, part);
+    describe(*this, part);
   }
   void later(std::string_view) {}
+  void one_of(std::initializer_list<std::string_view>) {}
   void rule_out(bool, std::string_view, std::string_view) {}
 
   std::vector<std::string> all;
@@ -101,7 +102,10 @@ TEST(ConfigWriter, SamplesAreValidWhenTheHashIsTakenAway) {
   const auto loaded = load_config(with_samples(default_config()), "samples");
   ASSERT_TRUE(loaded) << problems_of(loaded);
   EXPECT_EQ(loaded->rules, setting_samples::rules());
-  EXPECT_EQ(loaded->seqpacket[0].allow, setting_samples::allowed_uids());
+  EXPECT_EQ(loaded->onramps[0].seqpacket->allow, setting_samples::allowed_uids());
+  ASSERT_EQ(loaded->onramps.size(), 2U);
+  EXPECT_EQ(loaded->onramps[1], setting_samples::onramps().front());
+  EXPECT_EQ(loaded->tenants[0].routes, setting_samples::routes());
 }
 
 TEST(ConfigWriter, PathThatNeedsQuotesComesBack) {

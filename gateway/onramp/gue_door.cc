@@ -1,0 +1,281 @@
+#include "gateway/onramp/gue_door.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "gateway/log.h"
+
+namespace gateway {
+
+using base::Instant;
+using flows::Drop;
+
+namespace {
+
+std::uint64_t word_of(const base::IpAddress& address, std::size_t index) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, address.bytes().data() + index * sizeof(word), sizeof(word));
+  return word;
+}
+
+std::string form_name(const flows::GueForm& form) {
+  return form.bare ? "bare" : form.tenant ? "named" : "header";
+}
+
+// The tenant's prefixes that lead to this outer address.
+std::vector<base::IpPrefix> routed_to(const TenantSettings& tenant, const base::IpAddress& peer) {
+  std::vector<base::IpPrefix> prefixes;
+  for (const TenantRoute& route : tenant.routes) {
+    if (route.gue && route.gue->address == peer) {
+      prefixes.push_back(route.prefix);
+    }
+  }
+  return prefixes;
+}
+
+// Where the configuration says that the peer listens.
+std::optional<base::Port> configured_port(const TenantSettings& tenant,
+                                          const base::IpAddress& peer) {
+  for (const TenantRoute& route : tenant.routes) {
+    if (route.gue && route.gue->address == peer) {
+      return route.gue->port;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::size_t GueDoor::Hash::operator()(const GueKey& of) const {
+  base::SipHash<1, 3> hash(key);
+  for (const base::IpAddress* address : {&of.peer, &of.local}) {
+    hash.add(word_of(*address, 0));
+    hash.add(word_of(*address, 1));
+  }
+  hash.add((of.form.bare ? 1ULL << 33U : 0) | (of.form.tenant ? 1ULL << 32U : 0) |
+           of.form.tenant.value_or(0));
+  return hash.finish(0, 40);
+}
+
+GueDoor::GueDoor(GueSocket socket, const GueOnramp& settings, base::SipKey seed,
+                 const Surroundings& with)
+    : socket_(std::move(socket)),
+      settings_(settings),
+      loop_(with.loop),
+      arena_(with.arena),
+      flows_(with.flows),
+      owner_(with.owner),
+      peers_(settings, with.tenants),
+      sender_(socket_.fd, *this),
+      tunnels_(0, Hash{seed}) {}
+
+GueDoor::~GueDoor() {
+  sender_.flush();  // the last RSTs
+  loop_.unwatch(socket_.fd, *this);
+}
+
+base::SysResult<void> GueDoor::start() {
+  return loop_.watch(socket_.fd, EPOLLIN, *this);
+}
+
+void GueDoor::on_ready(std::uint32_t events) {
+  if ((events & EPOLLOUT) != 0 && waits_for_room_) {
+    waits_for_room_ = false;
+    (void)loop_.rewatch(socket_.fd, EPOLLIN, *this).has_value();  // fails only without memory
+    sender_.flush();
+  }
+  if ((events & ~std::uint32_t{EPOLLOUT}) != 0) {
+    receive();
+  }
+  if (events == 0) {
+    sender_.flush();
+  }
+}
+
+void GueDoor::wants_room() {
+  if (!waits_for_room_) {
+    waits_for_room_ = loop_.rewatch(socket_.fd, EPOLLIN | EPOLLOUT, *this).has_value();
+  }
+}
+
+void GueDoor::send_failed(const GuePath& path, Drop reason, std::size_t datagrams) {
+  for (std::size_t i = 0; i < datagrams; ++i) {
+    owner_.dropped(path.tunnel, reason);
+  }
+}
+
+void GueDoor::receive() {
+  const std::size_t count = receiver_.receive(socket_.fd);
+  for (std::size_t i = 0; i < count; ++i) {
+    take(receiver_.message(i));
+  }
+  deliver();
+}
+
+void GueDoor::take(const GueReceiver::Message& message) {
+  const base::IpAddress& own = socket_.is_wildcard ? message.to : socket_.listen.address;
+  const bool is_own = message.from == base::Endpoint{own, socket_.listen.port};
+  std::span<std::byte> rest = message.bytes;
+  do {
+    const std::size_t bytes = std::min(rest.size(), message.datagram_bytes);
+    if (is_own) {
+      owner_.dropped(Drop::kGueOwnDatagram);
+    } else {
+      take_datagram(message, rest.first(bytes));
+    }
+    rest = rest.subspan(bytes);
+  } while (!rest.empty());
+}
+
+void GueDoor::take_datagram(const GueReceiver::Message& message, std::span<std::byte> datagram) {
+  const auto decoded = flows::decode_gue(datagram);
+  if (!decoded) {
+    // A stranger's datagrams are no peer's mistakes.
+    const auto stranger = peers_.tenant_of(message.from.address, std::nullopt);
+    owner_.dropped(stranger ? decoded.error() : stranger.error());
+    return;
+  }
+  if (gathered_count_ == gathered_.size()) {
+    deliver();
+  }
+  std::span<std::byte> packet = datagram.subspan(decoded->header_bytes);
+  GueTunnel* tunnel = tunnel_of(message, decoded->form, packet);
+  if (tunnel == nullptr) {
+    return;
+  }
+  if (datagram.size() != message.bytes.size()) {
+    // What is in front of it is another packet, and a RawPacket's headroom may be written to.
+    const auto slot = arena_.slot(gathered_count_, PacketArena::kMaxPacketBytes);
+    std::ranges::copy(packet, slot.begin());
+    packet = slot.first(packet.size());
+  }
+  gathered_[gathered_count_++] = {
+      .tunnel = tunnel, .port = message.from.port, .packet = {.vnet = {}, .bytes = packet}};
+}
+
+GueTunnel* GueDoor::tunnel_of(const GueReceiver::Message& message, const flows::GueForm& form,
+                              std::span<const std::byte> packet) {
+  const GueKey key{.peer = message.from.address, .local = message.to, .form = form};
+  if (last_ != nullptr && last_->key() == key) {
+    return last_;
+  }
+  const auto found = tunnels_.find(key);
+  last_ = found == tunnels_.end() ? open_tunnel(key, packet) : found->second;
+  return last_;
+}
+
+GueTunnel* GueDoor::open_tunnel(const GueKey& key, std::span<const std::byte> packet) {
+  const auto id = peers_.tenant_of(key.peer, key.form.tenant);
+  if (!id) {
+    owner_.dropped(id.error());
+    return nullptr;
+  }
+  if (const auto parsed = flows::parse(packet, {}); !parsed) {
+    owner_.dropped(parsed.error());
+    return nullptr;
+  }
+  if (tunnels_.size() - routes_ >= settings_.max_peers) {
+    owner_.dropped(Drop::kGueTooManyPeers);
+    return nullptr;
+  }
+  Tenant& tenant = *owner_.tenant(*id);
+  const bool of_source = number(settings_.reply_port) == 0;
+  const base::Port usual = of_source ? kGuePort : settings_.reply_port;
+  return &add_tunnel(key, tenant,
+                     {.port = configured_port(tenant.settings, key.peer).value_or(usual),
+                      .is_route = false,
+                      .of_source = of_source});
+}
+
+void GueDoor::add_route(Tenant& tenant, const TenantRoute& route) {
+  const auto own = peers_.tenant_of(route.gue->address, std::nullopt);
+  GueKey key{.peer = route.gue->address, .local = {}, .form = {}};
+  if (own && *own != tenant.settings.id) {
+    key.form.tenant = tenant.settings.id;
+  }
+  const auto found = tunnels_.find(key);
+  if (found == tunnels_.end()) {
+    ++routes_;
+  }
+  const GueTunnel& peer = found != tunnels_.end()
+                              ? *found->second
+                              : add_tunnel(key, tenant,
+                                           {.port = route.gue->port,
+                                            .is_route = true,
+                                            .of_source = number(settings_.reply_port) == 0});
+  tenant.routes.add(route.prefix, peer.id());
+}
+
+GueTunnel& GueDoor::add_tunnel(const GueKey& key, Tenant& tenant, const GueTunnel::Ports& ports) {
+  const std::string name = key.peer.to_string();
+  auto tunnel =
+      std::make_unique<GueTunnel>(TunnelInfo{.id = owner_.register_tunnel(name),
+                                             .name = name,
+                                             .onramp = "gue",
+                                             .addresses = {},
+                                             .routed = routed_to(tenant.settings, key.peer),
+                                             .mtu_bytes = settings_.mtu_bytes,
+                                             .offload = false,
+                                             .labels = {{"form", form_name(key.form)}},
+                                             .opened_ns = base::to_nanoseconds(loop_.now())},
+                                  tenant, key, ports, flows_, sender_, owner_);
+  GueTunnel& added = *tunnel;
+  tunnels_.emplace(key, &added);
+  owner_.peer_heard(std::move(tunnel));
+  return added;
+}
+
+void GueDoor::deliver() {
+  for (std::size_t i = 0; i < gathered_count_; ++i) {
+    if (gathered_[i].tunnel != nullptr) {
+      deliver_group(i);
+    }
+  }
+  gathered_count_ = 0;
+}
+
+// All packets of one tunnel, and of one port where answers go to it. They stay in order.
+void GueDoor::deliver_group(std::size_t first) {
+  GueTunnel& tunnel = *gathered_[first].tunnel;
+  const bool of_source = number(settings_.reply_port) == 0;
+  const base::Port port = of_source ? gathered_[first].port : base::Port{};
+  std::array<RawPacket, PacketArena::kBatch> packets;
+  std::size_t count = 0;
+  for (Gathered& one : std::span(gathered_).first(gathered_count_).subspan(first)) {
+    if (one.tunnel == &tunnel && (!of_source || one.port == port)) {
+      one.tunnel = nullptr;
+      packets[count++] = one.packet;
+    }
+  }
+  tunnel.last_heard = loop_.now();
+  tunnel.outer_port = port;
+  owner_.packets_from(tunnel, std::span(packets).first(count));
+}
+
+void GueDoor::tick(Instant now) {
+  if (now >= next_tick_) {
+    next_tick_ = now + settings_.peer_timeout / 4;
+    forget_idle(now);
+  }
+}
+
+void GueDoor::forget_idle(Instant now) {
+  if (!sender_.is_empty()) {
+    return;  // what waits there may be for one of them
+  }
+  std::vector<GueTunnel*> idle;
+  for (const auto& [key, tunnel] : tunnels_) {
+    if (!tunnel->is_route() && tunnel->flows == 0 && tunnel->peer_flows == 0 &&
+        now - tunnel->last_heard >= settings_.peer_timeout) {
+      idle.push_back(tunnel);
+    }
+  }
+  for (GueTunnel* tunnel : idle) {
+    last_ = nullptr;
+    tunnels_.erase(tunnel->key());
+    owner_.tunnel_closed(*tunnel);
+  }
+}
+
+}  // namespace gateway
