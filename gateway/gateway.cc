@@ -43,6 +43,7 @@ Gateway::Gateway(asio::io_context& context, const Settings& settings)
 
 // Nobody comes in any more, then the flows end, then their last audit lines are written.
 Gateway::~Gateway() {
+  telemetry_.reset();
   control_.reset();
   doors_.clear();
   shard_.reset();
@@ -82,6 +83,19 @@ SysResult<void> Gateway::open_control() {
     return Unexpected{control.error()};
   }
   control_ = std::move(control).value();
+  return {};
+}
+
+SysResult<void> Gateway::open_telemetry() {
+  if (!settings_.telemetry) {
+    return {};
+  }
+  auto telemetry = TelemetryServer::create(context_, *settings_.telemetry, *this);
+  if (!telemetry) {
+    return Unexpected{telemetry.error()};
+  }
+  telemetry_ = std::move(telemetry).value();
+  log_info("telemetry opened url=http://{}/metrics", telemetry_->endpoint().to_string());
   return {};
 }
 

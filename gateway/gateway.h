@@ -23,6 +23,7 @@
 #include "gateway/policy/policy.h"
 #include "gateway/shard.h"
 #include "gateway/telemetry/audit_log.h"
+#include "gateway/telemetry/telemetry_server.h"
 
 namespace gateway {
 
@@ -40,6 +41,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   base::SysResult<void> open_doors();
   /// Answers flowctl on `settings.control_path`.
   base::SysResult<void> open_control();
+  /// Serves metrics on `settings.telemetry`, if it says where.
+  base::SysResult<void> open_telemetry();
   /// A TUN device of a sandboxed command becomes a tunnel of the tenant named `tenant`.
   void add_tun(base::Fd tun, TunnelInfo info, const std::string& tenant);
 
@@ -72,6 +75,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   std::unique_ptr<Shard> shard_;
   std::vector<std::unique_ptr<SeqpacketDoor>> doors_;
   std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<TelemetryServer> telemetry_;
 };
 
 /// As many descriptors as the hard limit allows, since each connection needs two.

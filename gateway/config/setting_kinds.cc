@@ -301,14 +301,27 @@ Parsed<base::Endpoint> EndpointKind::parse(const Word& word) const {
     }
   }
   if (!endpoint || number(endpoint->port) < least_port) {
-    return Unexpected{fmt::format("expected an address and a port such as {} or {}",
-                                  "192.0.2.1:6080", "\"[2001:db8::1]:6080\"") +
-                      got(word)};
+    const unsigned port = number(usual_port) != 0 ? number(usual_port) : 443;
+    return Unexpected{
+        fmt::format("expected an address and a port such as 192.0.2.1:{0} or \"[2001:db8::1]:{0}\"",
+                    port) +
+        got(word)};
   }
   return *endpoint;
 }
 std::string EndpointKind::print(const Value& value) const {
   return "\"" + value.to_string() + "\"";
+}
+
+Parsed<std::optional<base::Endpoint>> EndpointOrNoneKind::parse(const Word& word) const {
+  if (word.text.empty()) {
+    return std::optional<base::Endpoint>();
+  }
+  const auto given = endpoint.parse(word);
+  return given ? Parsed<Value>(*given) : Unexpected{given.error()};
+}
+std::string EndpointOrNoneKind::print(const Value& value) const {
+  return value ? endpoint.print(*value) : "\"\"";
 }
 
 Parsed<base::Port> ReplyPortKind::parse(const Word& word) const {

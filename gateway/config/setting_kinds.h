@@ -110,6 +110,14 @@ struct EndpointKind {
   [[nodiscard]] std::string print(const Value& value) const;
 };
 
+/// An endpoint, or nothing: "".
+struct EndpointOrNoneKind {
+  using Value = std::optional<base::Endpoint>;
+  EndpointKind endpoint;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
 /// Where answers go: a port, or "source", which is 0.
 struct ReplyPortKind {
   using Value = base::Port;

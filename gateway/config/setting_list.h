@@ -304,10 +304,22 @@ void describe(V& v, AuditPart& audit) {
           "One JSON object a line, two lines a flow. Empty: no audit log.");
 }
 
+inline constexpr EndpointKind kTelemetryEndpoint{.usual_port = base::Port{9464}, .least_port = 0};
+struct TelemetryPart {
+  std::optional<base::Endpoint>& listen;
+};
+template <class V>
+void describe(V& v, TelemetryPart& telemetry) {
+  v.value("listen", telemetry.listen, EndpointOrNoneKind{kTelemetryEndpoint},
+          "Where /metrics (Prometheus) and /health are served over HTTP, to whoever asks, such as\n"
+          "127.0.0.1:9464. Empty: nowhere. Port 0: the kernel chooses, and the log says which.");
+}
+
 template <class V>
 void describe(V& v, Settings& settings) {
   ControlPart control{settings.control_path};
   AuditPart audit{settings.audit_path};
+  TelemetryPart telemetry{settings.telemetry};
   v.value("workers", settings.workers, WorkersKind{}, "auto or 1.");
   v.section("control", control, "The socket that flowctl talks to.");
   v.sections("onramps", settings.onramps, "Where packets come in.", setting_samples::onramps());
@@ -327,7 +339,7 @@ void describe(V& v, Settings& settings) {
           "eager: it is answered at once.");
   v.section("audit", audit, "");
   v.section("log", settings.log, "");
-  v.later("telemetry");
+  v.section("telemetry", telemetry, "");
   v.later("publish");
   v.rule_out(settings.tenants.empty(), "tenants", "at least one tenant is needed");
   v.rule_out(settings.rules.size() > kMostRules, "rules", "too many: at most 65535");

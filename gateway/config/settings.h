@@ -183,7 +183,8 @@ struct Settings {
   NatSettings nat;
   UdpSettings udp;
   Handshake handshake = Handshake::kHeld;
-  std::string audit_path;  // empty: no audit log
+  std::string audit_path;                   // empty: no audit log
+  std::optional<base::Endpoint> telemetry;  // where metrics are served; nowhere
   LogSettings log;
 
   friend bool operator==(const Settings&, const Settings&) = default;

@@ -63,6 +63,9 @@ int serve(const Settings& settings) {
   if (const auto opened = (*gateway)->open_control(); !opened) {
     return fail(opened.error());
   }
+  if (const auto opened = (*gateway)->open_telemetry(); !opened) {
+    return fail(opened.error());
+  }
   if (const auto opened = (*gateway)->open_doors(); !opened) {
     return fail(opened.error());
   }

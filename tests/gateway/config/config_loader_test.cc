@@ -222,7 +222,7 @@ flows:
   max: 0
   timeouts: {udp: 30, dns: 5 s, icmp: 0s, tcp_establised: 2h, udp: 1s}
 handshake: hold
-telemetry: {listen: "127.0.0.1:9464"}
+telemetry: {listen: "9464"}
 log: [json]
 <<: {}
 )";
@@ -274,7 +274,8 @@ log: [json]
           "\"tcp_established\"?",
           "gw.yaml:20:63: flows.timeouts.udp: given twice, first in line 20",
           "gw.yaml:21:12: handshake: expected held or eager, got \"hold\"",
-          "gw.yaml:22:1: telemetry: not supported by this version yet",
+          "gw.yaml:22:21: telemetry.listen: expected an address and a port such as 192.0.2.1:9464 "
+          "or \"[2001:db8::1]:9464\", got \"9464\"",
           "gw.yaml:23:6: log: expected a map of keys, got a list",
           "gw.yaml:24:1: <<: merge keys are not supported; write the keys out"));
 }
@@ -285,6 +286,14 @@ TEST(ConfigLoader, KeysOfLaterVersionsAreNotIgnored) {
   EXPECT_THAT(problems_of("workers: 1"), ElementsAre());
   EXPECT_THAT(problems_of("workers: two"),
               ElementsAre("1:10: workers: expected auto or 1, got \"two\""));
+}
+
+TEST(ConfigLoader, MetricsAreServedWhereItSays) {
+  EXPECT_EQ(load("{}").telemetry, std::nullopt);
+  EXPECT_EQ(load("telemetry: {listen: ''}").telemetry, std::nullopt);
+  EXPECT_EQ(load("telemetry: {listen: '127.0.0.1:9000'}").telemetry,
+            base::Endpoint::parse("127.0.0.1:9000"));
+  EXPECT_EQ(load("telemetry: {listen: '[::1]'}").telemetry, base::Endpoint::parse("[::1]:9464"));
 }
 
 TEST(ConfigLoader, OnrampFollowsTheControlSocketOfTheFile) {

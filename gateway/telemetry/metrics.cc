@@ -1,0 +1,137 @@
+#include "gateway/telemetry/metrics.h"
+
+#include <cstdio>
+
+#include "gateway/inspect/version.h"
+
+namespace gateway {
+namespace {
+
+class MetricsText {
+ public:
+  // What follows are samples of it.
+  MetricsText& counter(std::string_view name, std::string_view help) {
+    return family(name, "counter", help);
+  }
+  MetricsText& gauge(std::string_view name, std::string_view help) {
+    return family(name, "gauge", help);
+  }
+  MetricsText& sample(std::uint64_t value) { return line("", "", std::to_string(value)); }
+  MetricsText& sample(std::string_view label, std::string_view is, std::uint64_t value) {
+    return line(label, is, std::to_string(value));
+  }
+  MetricsText& sample(std::string_view label, std::string_view is, const std::string& value) {
+    return line(label, is, value);
+  }
+
+  [[nodiscard]] std::string text() && { return std::move(text_); }
+
+ private:
+  MetricsText& family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = "liftgate_" + std::string(name);
+    text_ += "# HELP " + name_ + " " + std::string(help) + "\n# TYPE " + name_ + " " +
+             std::string(type) + "\n";
+    return *this;
+  }
+  MetricsText& line(std::string_view label, std::string_view is, const std::string& value) {
+    text_ += name_;
+    if (!label.empty()) {
+      text_ += "{" + std::string(label) + "=\"";
+      append_escaped(is);
+      text_ += "\"}";
+    }
+    text_ += " " + value + "\n";
+    return *this;
+  }
+  void append_escaped(std::string_view value) {
+    for (const char letter : value) {
+      if (letter == '\\' || letter == '"') {
+        text_ += '\\';
+      }
+      if (letter == '\n') {
+        text_ += "\\n";
+      } else {
+        text_ += letter;
+      }
+    }
+  }
+
+  std::string text_;
+  std::string name_;
+};
+
+std::string seconds_text(std::int64_t nanoseconds) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof(buffer), "%.3f", static_cast<double>(nanoseconds) / 1e9);
+  return buffer;
+}
+
+void add_traffic(MetricsText& metrics, const GatewayStats& stats) {
+  metrics.counter("packets_total", "IP packets carried, up from tunnels and down to them.")
+      .sample("direction", "up", stats.up.packets)
+      .sample("direction", "down", stats.down.packets);
+  metrics.counter("bytes_total", "Bytes of those packets, IP headers included.")
+      .sample("direction", "up", stats.up.bytes)
+      .sample("direction", "down", stats.down.bytes);
+  metrics.counter("relayed_bytes_total", "Payload of upgraded TCP connections.")
+      .sample("direction", "up", stats.relayed_up_bytes)
+      .sample("direction", "down", stats.relayed_down_bytes);
+}
+
+void add_flows(MetricsText& metrics, const GatewayStatus& status) {
+  const GatewayStats& stats = status.stats;
+  metrics.gauge("flows", "Flows in the table.").sample(stats.flows);
+  metrics.gauge("flows_limit", "Flows that the table holds at most.").sample(stats.flows_max);
+  metrics.counter("flows_opened_total", "Flows that began.").sample(stats.flows_opened);
+  metrics.counter("flows_ended_total", "Flows that ended.").sample(stats.flows_ended);
+  metrics.gauge("dials", "Connects to upstreams under way.").sample(stats.dials);
+  metrics.gauge("relays", "TCP connections being proxied.").sample(stats.relays);
+  metrics.gauge("relay_pipes", "Pipes with bytes in flight.").sample(stats.pipes_in_use);
+  metrics.gauge("tenant_flows", "Flows of a tenant.");
+  for (const TenantStatus& tenant : status.tenants) {
+    metrics.sample("tenant", tenant.name, tenant.flows);
+  }
+  metrics.counter("tenant_flows_opened_total", "Flows of a tenant that began.");
+  for (const TenantStatus& tenant : status.tenants) {
+    metrics.sample("tenant", tenant.name, tenant.flows_total);
+  }
+  metrics.gauge("tenant_tunnels", "Open tunnels of a tenant.");
+  for (const TenantStatus& tenant : status.tenants) {
+    metrics.sample("tenant", tenant.name, tenant.tunnels);
+  }
+}
+
+void add_counts(MetricsText& metrics, const std::vector<NamedCount>& counts) {
+  for (const NamedCount& count : counts) {
+    metrics.sample("reason", count.name, count.count);
+  }
+}
+
+}  // namespace
+
+std::string metrics_text(const GatewayStatus& status, std::int64_t now_ns) {
+  const GatewayStats& stats = status.stats;
+  MetricsText metrics;
+  metrics.gauge("build_info", "Always 1; the version is in the label.")
+      .sample("version", version(), std::uint64_t{1});
+  metrics.gauge("uptime_seconds", "Since the gateway started.")
+      .sample("", "", seconds_text(now_ns - stats.started_ns));
+  add_traffic(metrics, stats);
+  add_flows(metrics, status);
+  metrics.gauge("tunnels", "Open tunnels.").sample(stats.tunnels);
+  metrics.counter("tunnels_opened_total", "Tunnels that opened.").sample(stats.tunnels_opened);
+  metrics.counter("tunnels_refused_total", "Contexts and peers that were refused.");
+  add_counts(metrics, status.refusals);
+  metrics.counter("drops_total", "Packets and flows that went nowhere, by reason.");
+  add_counts(metrics, status.drops);
+  metrics.gauge("nat_bindings", "NAT bindings in use.").sample(status.nat.claimed);
+  metrics.gauge("nat_bindings_limit", "NAT bindings that there are.").sample(status.nat.capacity);
+  metrics.counter("sandbox_restarts_total", "Sandboxes started after the first.")
+      .sample(stats.sandbox_restarts);
+  metrics.counter("audit_events_total", "Lines for the audit log.").sample(stats.audit_events);
+  metrics.counter("audit_write_errors_total", "Failed writes to the audit log.")
+      .sample(stats.audit_write_errors);
+  return std::move(metrics).text();
+}
+
+}  // namespace gateway

@@ -1,0 +1,122 @@
+// The telemetry server on a real socket, with its loop on a thread of its own.
+#include "gateway/telemetry/telemetry_server.h"
+
+#include <sys/socket.h>
+
+#include <thread>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/fd.h"
+#include "tests/support/addresses.h"
+#include "tests/support/test_gateway.h"
+
+namespace gateway {
+namespace {
+
+using base::Fd;
+using test_support::endpoint;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class TelemetryServerTest : public testing::TestWithParam<const char*> {
+ protected:
+  TelemetryServerTest() {
+    auto server = TelemetryServer::create(loop_, endpoint(GetParam()), source_);
+    EXPECT_TRUE(server) << server.error().message();
+    server_ = std::move(server).value();
+    at_ = server_->endpoint();
+    thread_ = std::thread([this] { loop_.run(); });
+  }
+  ~TelemetryServerTest() override {
+    asio::post(loop_, [this] {
+      server_.reset();
+      work_.reset();
+    });
+    thread_.join();
+  }
+
+  [[nodiscard]] Fd connected() const {
+    const base::SocketAddress address(at_);
+    Fd socket = Fd::adopt(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(socket.get(), address.data(), address.size()), 0);
+    return socket;
+  }
+  static std::string read_to_end(const Fd& socket) {
+    std::string text;
+    std::array<char, 4096> piece{};
+    ssize_t got = 0;
+    while ((got = ::recv(socket.get(), piece.data(), piece.size(), 0)) > 0) {
+      text.append(piece.data(), static_cast<std::size_t>(got));
+    }
+    return text;
+  }
+  [[nodiscard]] std::string ask(std::string_view request) const {
+    const Fd socket = connected();
+    EXPECT_EQ(::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL),
+              std::ssize(request));
+    return read_to_end(socket);
+  }
+
+  test_support::TestGateway source_;
+  asio::io_context loop_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};
+  std::unique_ptr<TelemetryServer> server_;
+  base::Endpoint at_;
+  std::thread thread_;
+};
+INSTANTIATE_TEST_SUITE_P(Families, TelemetryServerTest, testing::Values("127.0.0.1:0", "[::1]:0"),
+                         [](const auto& tested) { return tested.index == 0 ? "IPv4" : "IPv6"; });
+
+TEST_P(TelemetryServerTest, MetricsAreServed) {
+  EXPECT_THAT(ask("GET /metrics HTTP/1.1\r\nHost: gw\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("version=0.0.4"),
+                    HasSubstr("\r\n\r\n# HELP liftgate_build_info"),
+                    HasSubstr("\nliftgate_flows_opened_total ")));
+}
+
+TEST_P(TelemetryServerTest, HealthIsServed) {
+  EXPECT_THAT(ask("GET /health HTTP/1.1\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("\r\n\r\nok\n")));
+}
+
+TEST_P(TelemetryServerTest, AHeadHasNoBody) {
+  const std::string reply = ask("HEAD /metrics HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_TRUE(reply.ends_with("\r\n\r\n"));
+}
+
+TEST_P(TelemetryServerTest, WhatItDoesNotHaveIsSaid) {
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(ask("POST /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 405 "));
+  EXPECT_THAT(ask("hello\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+}
+
+TEST_P(TelemetryServerTest, ARequestThatNeverEndsIsRefused) {
+  std::string head = "GET / HTTP/1.1\r\nX: ";
+  head.resize(TelemetryServer::kMostRequestBytes, 'x');
+  EXPECT_THAT(ask(head), StartsWith("HTTP/1.1 431 "));
+}
+
+TEST_P(TelemetryServerTest, ARequestMayComeInPieces) {
+  const Fd socket = connected();
+  for (const std::string_view piece : {"GET /hea", "lth HTTP/1.1\r", "\n\r\n"}) {
+    ASSERT_EQ(::send(socket.get(), piece.data(), piece.size(), MSG_NOSIGNAL), std::ssize(piece));
+  }
+  EXPECT_THAT(read_to_end(socket), HasSubstr("ok\n"));
+}
+
+TEST_P(TelemetryServerTest, APortThatIsTakenIsAnErrorWithACure) {
+  const auto second = TelemetryServer::create(loop_, at_, source_);
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message(),
+              AllOf(HasSubstr(at_.to_string()), HasSubstr("Address already in use. Another")));
+}
+
+}  // namespace
+}  // namespace gateway
