@@ -1,6 +1,7 @@
 #include "nat/icmp_error_rewrite.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/byte_order.h"
 #include "base/check.h"
@@ -47,11 +48,21 @@ std::optional<Quote> read_ipv6(Bytes quoted) {
   if (quoted.size() < flows::kIpv6HeaderBytes || (quoted[0] >> 4U) != std::byte{6}) {
     return std::nullopt;
   }
+  constexpr std::uint8_t kFragmentHeader = 44;
+  constexpr std::uint32_t kFragmentHeaderBytes = 8;
   Quote quote;
   quote.protocol = Protocol{load_be<std::uint8_t>(quoted, 6)};
+  quote.transport_offset = flows::kIpv6HeaderBytes;
+  if (quote.protocol == Protocol{kFragmentHeader}) {
+    if (quoted.size() < flows::kIpv6HeaderBytes + kFragmentHeaderBytes ||
+        (load_be<std::uint16_t>(quoted, flows::kIpv6HeaderBytes + 2) & 0xfff8U) != 0) {
+      return std::nullopt;
+    }
+    quote.protocol = Protocol{load_be<std::uint8_t>(quoted, flows::kIpv6HeaderBytes)};
+    quote.transport_offset += kFragmentHeaderBytes;
+  }
   quote.source.address = IpAddress::from_v6_bytes(quoted.subspan<8, 16>());
   quote.destination.address = IpAddress::from_v6_bytes(quoted.subspan<24, 16>());
-  quote.transport_offset = flows::kIpv6HeaderBytes;
   // A v4-mapped address would pass for IPv4.
   const bool is_mapped = quote.source.address.is_v4() || quote.destination.address.is_v4();
   return is_mapped ? std::nullopt : std::optional(quote);
@@ -62,15 +73,25 @@ bool is_echo(Bytes message, Protocol protocol) {
   return protocol == Protocol::kIcmp ? type == 0 || type == 8 : type == 128 || type == 129;
 }
 
+// IPv6 extension headers (IANA): what follows them is not read.
+bool is_extension(Protocol protocol) {
+  constexpr std::array<std::uint8_t, 5> kExtensions{0, 43, 44, 51, 60};
+  return std::ranges::find(kExtensions, static_cast<std::uint8_t>(protocol)) != kExtensions.end();
+}
+
 bool read_ports(Bytes transport, bool v4, Quote& quote) {
   if (quote.protocol == Protocol::kTcp || quote.protocol == Protocol::kUdp) {
     quote.source.port = Port{load_be<std::uint16_t>(transport, 0)};
     quote.destination.port = Port{load_be<std::uint16_t>(transport, 2)};
     return true;
   }
-  if (quote.protocol != (v4 ? Protocol::kIcmp : Protocol::kIcmpv6) ||
-      !is_echo(transport, quote.protocol)) {
-    return false;
+  if (quote.protocol == Protocol::kIcmp || quote.protocol == Protocol::kIcmpv6) {
+    if (v4 != (quote.protocol == Protocol::kIcmp) || !is_echo(transport, quote.protocol)) {
+      return false;
+    }
+  } else {
+    quote.has_ports = false;
+    return v4 || !is_extension(quote.protocol);
   }
   quote.source.port = Port{load_be<std::uint16_t>(transport, kEchoIdentifierOffset)};
   quote.destination.port = quote.source.port;
@@ -161,6 +182,7 @@ void rewrite_icmp_error(Writable bytes, const Packet& packet, const Quote& quote
                         const NewEnds& outer, const NewEnds& quoted) {
   const bool v4 = packet.is_v4();
   CHECK(quoted.source.address.is_v4() == v4 && quoted.destination.address.is_v4() == v4);
+  CHECK(quote.has_ports);
   rewrite(bytes, packet, {}, outer);
   rewrite_quoted(bytes, quote, quoted);
   const auto message = bytes.subspan(packet.transport_offset);

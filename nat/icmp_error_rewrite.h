@@ -20,22 +20,25 @@
 
 namespace nat {
 
-/// The quoted packet. Ports as in flows::Packet: an ICMP echo has its identifier in both.
+/// The quoted packet. Ports as in flows::Packet: an ICMP echo has its identifier in both, and a
+/// protocol without ports has 0.
 struct Quote {
   base::Endpoint source;
   base::Endpoint destination;
   flows::Protocol protocol{};
   std::uint32_t ip_offset = 0;         // of its IP header, in the packet that quotes it
   std::uint32_t transport_offset = 0;  // of its transport header; eight bytes of it are there
+  bool has_ports = true;
 };
 
-/// What the ICMP error `bytes`, whose parse is `packet`, is about. Nothing where that is not TCP,
-/// UDP or ICMP echo of the same family with its ports, or has IPv6 extension headers.
+/// What the ICMP error `bytes`, whose parse is `packet`, is about. Nothing where that is of another
+/// family, has IPv6 extension headers (but that of a first fragment), is a later fragment, or ICMP
+/// but no echo.
 std::optional<Quote> read_quote(std::span<const std::byte> bytes, const flows::Packet& packet);
 
 /// Rewrites `bytes`, whose parse is `packet` and whose quote is `quote`, in place: the error's own
 /// addresses become those of `outer`, and the quoted packet's ends `quoted`. The ports of `outer`
-/// are not used, and of `quoted` only the source's when it is an echo.
+/// are not used, and of `quoted` only the source's when it is an echo. The quote must have ports.
 void rewrite_icmp_error(std::span<std::byte> bytes, const flows::Packet& packet, const Quote& quote,
                         const NewEnds& outer, const NewEnds& quoted);
 

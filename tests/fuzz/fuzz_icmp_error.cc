@@ -109,7 +109,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!packet || packet->is_fragment || !flows::is_icmp_error(*packet)) {
     return 0;
   }
-  if (const auto quote = nat::read_quote(bytes, *packet)) {
+  if (const auto quote = nat::read_quote(bytes, *packet); quote && quote->has_ports) {
     check_rewrite(bytes, *packet, *quote, ends_for(all, *quote, packet->is_v4()));
   }
   return 0;

@@ -94,10 +94,32 @@ TEST(ReadQuote, EightBytesOfTheTransportHeaderAreEnoughAndSevenAreNot) {
   }
 }
 
-TEST(ReadQuote, WhatHasNoPortsIsNoFlow) {
+TEST(ReadQuote, ProtocolWithoutPortsIsAFlowOfItsAddresses) {
+  const Bytes original =
+      test_support::ip(47, "192.0.2.1", "10.0.0.1").payload("eight bytes").build();
+  const Bytes error =
+      test_support::icmp("100.64.0.1", "192.0.2.1").icmp(3, 4, 1300).payload(original).build();
+  const auto quote = read_quote(error, parsed(error));
+  ASSERT_TRUE(quote);
+  EXPECT_FALSE(quote->has_ports);
+  EXPECT_EQ(static_cast<unsigned>(quote->protocol), 47U);
+  EXPECT_EQ(quote->source, test_support::endpoint("192.0.2.1:0"));
+}
+
+TEST(ReadQuote, FirstFragmentOfIpv6IsReadThroughItsHeader) {
+  const Bytes error =
+      test_support::icmp("fd00::9", "2001:db8::1")
+          .icmp(2, 0, 1280)
+          .payload(test_support::udp(kRemote6, kClient6).payload("x").fragment(0, true, 7).build())
+          .build();
+  const auto quote = read_quote(error, parsed(error));
+  ASSERT_TRUE(quote);
+  EXPECT_EQ(quote->source, test_support::endpoint(kRemote6));
+}
+
+TEST(ReadQuote, WhatDoesNotShowItsPortsIsNoFlow) {
   for (const Bytes& original :
        {tcp(kRemote4, kClient4).fragment(1480, false, 7).payload("x").build(),
-        test_support::ip(47, "192.0.2.1", "10.0.0.1").payload("eight bytes").build(),
         tcp(kRemote6, kClient6).ack(1).build()}) {  // of the other family
     const Bytes error =
         test_support::icmp("100.64.0.1", "192.0.2.1").icmp(3, 4, 1300).payload(original).build();
