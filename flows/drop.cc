@@ -106,6 +106,8 @@ std::string_view name(Drop reason) {
       return "tunnel_queue_full";
     case Drop::kTunnelWriteFailed:
       return "tunnel_write_failed";
+    case Drop::kTunnelAway:
+      return "tunnel_away";
     case Drop::kSandboxWriteFailed:
       return "sandbox_write_failed";
     case Drop::kSandboxDown:
@@ -230,6 +232,8 @@ std::string_view explain(Drop reason) {
       return "The tunnel does not read its packets fast enough";
     case Drop::kTunnelWriteFailed:
       return "The packet could not be sent to the tunnel";
+    case Drop::kTunnelAway:
+      return "The tunnel has closed, and its flows wait for it to come back";
     case Drop::kSandboxWriteFailed:
       return "The sandbox's TUN device refused the packet";
     case Drop::kSandboxDown:

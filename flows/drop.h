@@ -69,6 +69,7 @@ enum class Drop : std::uint8_t {
   kTunnelQueueFull,  // the tunnel does not read fast enough
   kTunnelWriteFailed,
   kOuterTooBig,         // EMSGSIZE: longer than the path to a GUE peer
+  kTunnelAway,          // the tunnel has closed, and its flows wait for it to come back
   kSandboxWriteFailed,  // the kernel refused a packet on the sandbox's TUN
   kSandboxDown,         // the sandbox is being restarted
   kNoBinding,           // out of the sandbox for a binding that nobody holds

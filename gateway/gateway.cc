@@ -117,6 +117,7 @@ std::optional<std::uint32_t> Gateway::next_tunnel_id() {
 void Gateway::tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context) {
   TunnelInfo info{.id = id,
                   .name = context.name.empty() ? "tunnel-" + std::to_string(id) : context.name,
+                  .has_own_name = !context.name.empty(),
                   .onramp = "seqpacket",
                   .addresses = context.addresses,
                   .routed = {},

@@ -38,6 +38,10 @@ bool is_tcp(const Packet& packet) {
   return packet.protocol == Protocol::kTcp;
 }
 
+bool is_icmp(const Packet& packet) {
+  return packet.protocol == Protocol::kIcmp || packet.protocol == Protocol::kIcmpv6;
+}
+
 bool is_echo_request(const Packet& packet) {
   return packet.is_echo && (packet.icmp_type == 8 || packet.icmp_type == 128);
 }
@@ -120,6 +124,15 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     return;
   }
   flows_.touch(match.index, match.sender, wire, packet, loop_.now());
+  if (flow.end_reason == EndReason::kKilled && flow.action == Action::kForward) {
+    // No kernel of ours can reset it: each side is told as it sends.
+    dropped(tunnel, Drop::kNoFlow);
+    const WireCount told = refuse(tunnel, raw, packet);
+    if (match.sender == Side::kInitiator) {
+      flows_.count_down(match.index, told);
+    }
+    return;
+  }
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
   } else {
@@ -128,11 +141,6 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
 }
 
 void PacketPath::act(FlowIndex index, Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
-  if (flows_[index].end_reason == EndReason::kKilled && flows_[index].action == Action::kForward) {
-    // Nobody's kernel of ours can reset it: each side is told as it sends.
-    flows_.count_down(index, answer(tunnel, raw, packet, std::nullopt));
-    return;
-  }
   switch (const Flow& flow = flows_[index]; flow.action) {
     case Action::kUpgrade:
       if (!is_tcp(packet)) {
@@ -145,12 +153,10 @@ void PacketPath::act(FlowIndex index, Tunnel& tunnel, const RawPacket& raw, cons
     case Action::kForward:
       forward(index, tunnel, raw, packet, flow.peer_tunnel);
       return;
-    case Action::kReject: {
+    case Action::kReject:
       dropped(tunnel, Drop::kRejectedByRule);
-      const auto why = is_tcp(packet) ? std::nullopt : std::optional(Unreachable::kAdminProhibited);
-      flows_.count_down(index, answer(tunnel, raw, packet, why));
+      flows_.count_down(index, refuse(tunnel, raw, packet));
       return;
-    }
     case Action::kDrop:
       dropped(tunnel, Drop::kDroppedByRule);
       return;
@@ -201,7 +207,8 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   }
   if (decision.action == Action::kUpgrade && !is_upgradable(packet)) {
     dropped(tunnel, Drop::kUnsupportedProtocol);
-    answer(tunnel, raw, packet, Unreachable::kAdminProhibited);
+    answer(tunnel, raw, packet,
+           is_icmp(packet) ? Unreachable::kAdminProhibited : Unreachable::kProtocol);
     return;
   }
   if (packet.ttl <= 1 &&
@@ -225,8 +232,7 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
       flows_.open(flows::key_of(tunnel.tenant().settings.id, packet), opening, loop_.now());
   if (!index) {
     dropped(tunnel, index.error());
-    answer(tunnel, raw, packet,
-           is_tcp(packet) ? std::nullopt : std::optional(Unreachable::kAdminProhibited));
+    refuse(tunnel, raw, packet);
     return;
   }
   flows_.touch(*index, Side::kInitiator, wire, packet, loop_.now());
@@ -519,6 +525,11 @@ WireCount PacketPath::answer(Tunnel& tunnel, const RawPacket& raw, const Packet&
                        addresses_.of_family(packet.source.address));
   }
   return send_built(tunnel, [&](auto room) { return flows::build_reset(packet, room); });
+}
+
+WireCount PacketPath::refuse(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
+  return answer(tunnel, raw, packet,
+                is_tcp(packet) ? std::nullopt : std::optional(Unreachable::kAdminProhibited));
 }
 
 WireCount PacketPath::answer_icmp(Tunnel& tunnel, std::span<const std::byte> original,

@@ -140,6 +140,8 @@ class PacketPath final : public TcpUpgrade::Owner,
   // Answers `raw` with an RST where it is TCP and `why` is nothing, else with an ICMP error.
   flows::WireCount answer(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
                           std::optional<flows::Unreachable> why);
+  // RST or "administratively prohibited".
+  flows::WireCount refuse(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
   flows::WireCount answer_icmp(Tunnel& tunnel, std::span<const std::byte> original,
                                const flows::Packet& packet, const flows::IcmpError& error,
                                const base::IpAddress& from);

@@ -68,7 +68,8 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
       ping_(loop_, flows_, arena_, {seed.low, seed.high}, path_),
       upgrades_(flows_, upgrade_, udp_, ping_),
       settings_(settings),
-      hash_key_{seed.low, seed.high} {
+      hash_key_{seed.low, seed.high},
+      tunnel_away_(settings.flows.timeouts.tunnel_away) {
   flows_.set_servant(upgrades_);
   path_.set_upgrades(upgrades_);
   for (const TenantSettings& tenant : settings.tenants) {
@@ -135,7 +136,56 @@ void Shard::admit(std::unique_ptr<Tunnel> tunnel, LogLevel level) {
   flows_.add_tunnel(*tunnel);
   log_at(level, "tunnel opened tunnel={} name={} tenant={} onramp={} mtu={}", info.id, info.name,
          tunnel->tenant().settings.name, info.onramp, info.mtu_bytes);
+  Tunnel& opened = *tunnel;
   tunnels_.emplace(info.id, std::move(tunnel));
+  if (info.has_own_name) {
+    come_back(opened);
+  }
+}
+
+// A tunnel with the name of one that is open, or was a moment ago, is that one again: a peer that
+// lost its connection may know so long before we do.
+void Shard::come_back(Tunnel& tunnel) {
+  Tenant& tenant = tunnel.tenant();
+  const std::string& name = tunnel.info().name;
+  if (const auto open = tenant.named.find(name); open != tenant.named.end()) {
+    Tunnel& superseded = *tunnels_.at(open->second);
+    hand_over(superseded, tunnel);
+    remove_tunnel(superseded);
+  } else if (const auto away = away_.take(tenant, name)) {
+    hand_over(*away, tunnel);
+    flows_.remove_tunnel(*away);
+  }
+  tenant.named[name] = tunnel.id();
+}
+
+void Shard::hand_over(Tunnel& from, Tunnel& to) {
+  if (from.flows + from.peer_flows == 0) {
+    return;
+  }
+  flows_.for_each([&](FlowIndex index) {
+    flows::Flow& flow = flows_[index];
+    const bool initiates = flow.tunnel == from.id();
+    const bool responds = flow.peer_tunnel == from.id();
+    if ((initiates && !to.may_send_from(flow.key.source.address)) ||
+        (responds && !to.may_send_from(flow.key.destination.address))) {
+      flows_.end(index, EndReason::kTunnelClosed);
+      return;
+    }
+    if (initiates) {
+      flow.tunnel = to.id();
+      --from.flows;
+      ++to.flows;
+    }
+    if (responds) {
+      flow.peer_tunnel = to.id();
+      --from.peer_flows;
+      ++to.peer_flows;
+    }
+  });
+  udp_.tunnel_changed(from.id(), to.id());
+  ping_.tunnel_changed(from.id(), to.id());
+  log_info("tunnel came back tunnel={} was={} flows={}", to.id(), from.id(), to.flows);
 }
 
 void Shard::add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel) {
@@ -192,9 +242,30 @@ void Shard::dropped(Tunnel& tunnel, Drop reason) {
 }
 
 void Shard::tunnel_closed(Tunnel& tunnel) {
-  const std::uint32_t id = tunnel.id();
-  if (tunnel.flows + tunnel.peer_flows > 0) {
+  Tenant& tenant = tunnel.tenant();
+  const std::string name = tunnel.info().name;
+  const bool waits =
+      tunnel.info().has_own_name && away_.add(tunnel, tenant, *this, loop_.now() + tunnel_away_);
+  if (!waits && tunnel.flows + tunnel.peer_flows > 0) {
     end_flows_of(tunnel);
+  }
+  remove_tunnel(tunnel);
+  if (waits) {
+    flows_.add_tunnel(away_.of(tenant, name));
+  }
+}
+
+void Shard::end_away(std::unique_ptr<AwayTunnel> tunnel) {
+  end_flows_of(*tunnel);
+  flows_.remove_tunnel(*tunnel);
+}
+
+void Shard::remove_tunnel(Tunnel& tunnel) {
+  const std::uint32_t id = tunnel.id();
+  Tenant& tenant = tunnel.tenant();
+  if (const auto named = tenant.named.find(tunnel.info().name);
+      named != tenant.named.end() && named->second == id) {
+    tenant.named.erase(named);
   }
   tunnel.tenant().routes.remove(id);
   --tunnel.tenant().tunnels;
@@ -293,6 +364,9 @@ void Shard::tick(base::Instant now) {
   for (const auto& door : gue_doors_) {
     door->tick(now);
   }
+  while (auto late = away_.take_late(now)) {
+    end_away(std::move(late));
+  }
   constexpr base::Duration kRetry = std::chrono::seconds(1);
   if (!sandbox_.is_up() && now - last_restore_ >= kRetry) {
     last_restore_ = now;
@@ -301,6 +375,9 @@ void Shard::tick(base::Instant now) {
 }
 
 void Shard::shut_down() {
+  while (auto away = away_.take_late(base::Instant::max())) {
+    end_away(std::move(away));
+  }
   flows_.for_each([&](FlowIndex index) {
     if (flows_[index].end_reason == EndReason::kNone && flows_[index].binding != flows::kNone32) {
       flows_.retire(index, EndReason::kShutdown, loop_.now());

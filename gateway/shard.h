@@ -25,6 +25,7 @@
 #include "gateway/inspect/status.h"
 #include "gateway/log.h"
 #include "gateway/loop/event_loop.h"
+#include "gateway/onramp/away_tunnels.h"
 #include "gateway/onramp/gue_door.h"
 #include "gateway/onramp/packet_arena.h"
 #include "gateway/onramp/tunnel.h"
@@ -94,6 +95,11 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   void admit(std::unique_ptr<Tunnel> tunnel, LogLevel level);
   void open_gue_door(GueSocket socket, const Onramp& onramp);
   void end_flows_of(const Tunnel& tunnel);
+  // `to` comes back as `from`: it takes the flows over, but those of addresses that it has not.
+  void hand_over(Tunnel& from, Tunnel& to);
+  void come_back(Tunnel& tunnel);
+  void remove_tunnel(Tunnel& tunnel);
+  void end_away(std::unique_ptr<AwayTunnel> tunnel);
   void reset_upgraded(flows::EndReason reason);
   void restore_sandbox();
   void tick(base::Instant now);
@@ -118,6 +124,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   std::vector<std::unique_ptr<GueDoor>> gue_doors_;
   std::unordered_map<std::string, std::unique_ptr<Tenant>> tenants_;  // by name
   std::unordered_map<std::uint32_t, std::unique_ptr<Tunnel>> tunnels_;
+  AwayTunnels away_;
+  base::Duration tunnel_away_;
   std::atomic<std::uint32_t> open_tunnels_ = 0;  // tunnels_.size(), and those on their way in
   std::uint64_t tunnels_opened_ = 0;
   std::uint64_t sandbox_restarts_ = 0;

@@ -252,6 +252,10 @@ void describe(V& v, Timeouts& timeouts) {
   v.value("other", timeouts.other, kTimeout, "ESP, SCTP, GRE and whatever else is forwarded.");
   v.value("fragments", timeouts.fragments, kTimeout,
           "How long the fragments of a packet wait for its others.");
+  v.value(
+      "tunnel_away", timeouts.tunnel_away, kTimeout,
+      "How long the flows of a tunnel that has a name, and has closed, wait for another of its\n"
+      "tenant with that name, which takes them over.");
 }
 
 template <class V>

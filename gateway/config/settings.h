@@ -133,6 +133,7 @@ struct Timeouts {
   std::chrono::nanoseconds icmp = 10s;
   std::chrono::nanoseconds other = 600s;     // as Linux's conntrack has it
   std::chrono::nanoseconds fragments = 15s;  // RFC 8200 4.5 says 60; Linux takes 30
+  std::chrono::nanoseconds tunnel_away = 2s;
 
   friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };

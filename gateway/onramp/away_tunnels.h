@@ -31,6 +31,7 @@ class AwayTunnel final : public Tunnel {
     down = gone.down;
     dropped_packets = gone.dropped_packets;
     flows = gone.flows;
+    peer_flows = gone.peer_flows;
   }
 
   flows::WireCount send(const RawPacket& /*packet*/, const flows::Packet& /*parsed*/) override {

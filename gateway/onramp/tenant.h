@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "flows/token_bucket.h"
@@ -15,7 +17,8 @@ struct Tenant {
   explicit Tenant(TenantSettings of) : settings(std::move(of)) {}
 
   TenantSettings settings;
-  TunnelRoutes routes;  // which open tunnel claims an address
+  TunnelRoutes routes;                                   // which open tunnel claims an address
+  std::unordered_map<std::string, std::uint32_t> named;  // open tunnels that have said a name
   std::uint32_t tunnels = 0;
   std::uint32_t flows = 0;
   std::uint32_t dials = 0;  // connects under way

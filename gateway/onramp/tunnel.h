@@ -19,7 +19,8 @@ namespace gateway {
 
 struct TunnelInfo {
   std::uint32_t id = 0;
-  std::string name;
+  std::string name;                       // never empty
+  bool has_own_name = false;              // its context has said it; else it is made of the id
   std::string onramp;                     // "seqpacket", "tun", "gue"
   std::vector<base::IpPrefix> addresses;  // empty: the tenant's sources
   std::vector<base::IpPrefix> routed;     // by the configuration: it may send from there, too

@@ -160,6 +160,14 @@ void DatagramUpgrade::detach(FlowIndex flow) {
   }
 }
 
+void DatagramUpgrade::tunnel_changed(std::uint32_t from, std::uint32_t to) {
+  for (const auto& mapping : mappings_) {
+    if (mapping->tunnel == from) {
+      mapping->tunnel = to;
+    }
+  }
+}
+
 void DatagramUpgrade::use(Mapping& mapping) {
   auto& by_use = budgets_[mapping.source.tenant].by_use;
   by_use.splice(by_use.end(), by_use, mapping.by_use);

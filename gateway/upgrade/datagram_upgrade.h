@@ -84,6 +84,8 @@ class DatagramUpgrade {
   void send(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed);
   /// The flow is over; its socket goes with the last flow that uses it.
   void detach(flows::FlowIndex flow);
+  /// The flows of tunnel `from` are those of `to` now.
+  void tunnel_changed(std::uint32_t from, std::uint32_t to);
 
   [[nodiscard]] std::size_t sockets() const { return by_source_.size(); }
 

@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "flows/reply.h"
 #include "flows/vnet_header.h"
 #include "integration/support/must.h"
 
@@ -92,10 +93,17 @@ struct ClientNetwork::State {
       give_up("the client's TUN device got no offload");
     }
     wait_for_delivery(sandbox, options);
+    start();
+  }
+  ~State() { stop(); }
+
+  void start() {
+    stopped = false;
+    closed_by_gateway = false;
+    stopping = Fd::adopt(must_call(::eventfd(0, EFD_CLOEXEC), "eventfd"));
     up_thread = std::thread([this] { pump(sandbox.tun(), tunnel.socket(), Direction::kUp); });
     down_thread = std::thread([this] { pump(tunnel.socket(), sandbox.tun(), Direction::kDown); });
   }
-  ~State() { stop(); }
 
   void stop() {
     stopped = true;
@@ -122,12 +130,29 @@ struct ClientNetwork::State {
         const auto bytes = std::span<const std::byte>(frame).first(static_cast<std::size_t>(size));
         // Before it goes out: whoever has seen its effect must find it counted.
         remember(bytes, direction);
+        if (bytes.size() > path_mtu) {
+          answer_too_big(bytes, from);
+          continue;
+        }
         // Blocks on the SEQPACKET, as a tunnel back end would; a TUN device never blocks.
         (void)!::write(to.get(), bytes.data(), bytes.size());
       }
     }
     if (direction == Direction::kDown && !stopped) {
       closed_by_gateway = true;
+    }
+  }
+
+  // What the router sends to where the packet came from.
+  void answer_too_big(std::span<const std::byte> packet, const Fd& back) const {
+    const auto parsed = flows::parse(packet, {});
+    std::vector<std::byte> reply(flows::kMaxReplyBytes);
+    const auto length =
+        parsed ? flows::build_icmp_error(packet, *parsed, flows::too_big(parsed->is_v4(), path_mtu),
+                                         parsed->destination.address, reply)
+               : std::nullopt;
+    if (length) {
+      (void)!::write(back.get(), reply.data(), *length);
     }
   }
 
@@ -163,7 +188,8 @@ struct ClientNetwork::State {
   netns::Sandbox sandbox;
   TunnelConnection tunnel;
   bool offload;
-  Fd stopping = Fd::adopt(must_call(::eventfd(0, EFD_CLOEXEC), "eventfd"));
+  std::atomic<std::uint32_t> path_mtu = 0xffffffff;
+  Fd stopping;
   std::atomic<bool> stopped = false;
   std::atomic<bool> closed_by_gateway = false;
   mutable std::mutex mutex;
@@ -226,6 +252,17 @@ Fd ClientNetwork::listen(const std::string& text) const {
 
 void ClientNetwork::close_tunnel() {
   state_->stop();
+}
+
+void ClientNetwork::reopen_tunnel(const std::string& onramp_path, const TunnelOptions& options) {
+  auto tunnel = TunnelConnection::open(onramp_path, options);
+  state_->stop();
+  state_->tunnel = std::move(tunnel);
+  state_->start();
+}
+
+void ClientNetwork::narrow_path(std::uint32_t mtu_bytes) {
+  state_->path_mtu = mtu_bytes;
 }
 
 bool ClientNetwork::wait_for_gateway_to_close(base::Duration limit) const {

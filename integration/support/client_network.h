@@ -74,6 +74,12 @@ class ClientNetwork {
 
   /// Ends the tunnel, as a device that goes away. The sandbox remains.
   void close_tunnel();
+  /// Goes on over a new tunnel, whose MTU may be another; the client's own stays as it is. Only
+  /// without offload.
+  void reopen_tunnel(const std::string& onramp_path, const TunnelOptions& options);
+  /// From now on there is a router between client and tunnel with a next hop of this MTU: what is
+  /// longer is dropped and answered with "too big", in both directions. Only without offload.
+  void narrow_path(std::uint32_t mtu_bytes);
   /// Whether the gateway has ended the tunnel.
   [[nodiscard]] bool wait_for_gateway_to_close(base::Duration limit = kPatience) const;
 
