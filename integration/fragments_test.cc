@@ -19,6 +19,7 @@
 #include "integration/support/drops.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/servers.h"
+#include "integration/support/tunnels.h"
 #include "integration/support/udp_client.h"
 #include "tests/support/packet_builder.h"
 
@@ -107,6 +108,7 @@ TEST_P(Fragments, ForwardedDatagramsPassBothWaysInFragments) {
   const GatewayProcess gateway;
   const ClientNetwork client(gateway.onramp());
   const ClientNetwork peer(gateway.onramp(), {.addresses = {"100.64.0.3/32", "fd00:64::3/128"}});
+  wait_for_tunnels(gateway, 2);
   const UdpClient socket(client, GetParam().number);
   const UdpClient other(peer, GetParam().number);
   const base::SocketAddress own(base::Endpoint{address(GetParam().peer), base::Port{0}});
@@ -131,6 +133,7 @@ TEST_P(Fragments, LaterOnesThatComeBeforeTheFirstFollowIt) {
   const auto sender = TunnelConnection::open(gateway.onramp());
   const auto receiver =
       TunnelConnection::open(gateway.onramp(), {.addresses = {"100.64.0.3/32", "fd00:64::3/128"}});
+  wait_for_tunnels(gateway, 2);
   const auto fragments =
       cut(udp(at(GetParam().client, 5), at(GetParam().peer, 6)).payload(std::size_t{4000}).build(),
           1400);
