@@ -19,6 +19,10 @@ struct alignas(cmsghdr) ControlBuffer {
   std::array<char, kControlBytes> bytes{};
 };
 
+int flag_of(Wait wait) {
+  return wait == Wait::kNo ? MSG_DONTWAIT : 0;
+}
+
 std::vector<Fd> take_fds(msghdr& header) {
   std::vector<Fd> fds;
   for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
@@ -46,7 +50,7 @@ base::SysResult<std::pair<Fd, Fd>> seqpacket_pair() {
 }
 
 base::SysResult<void> send_message(const Fd& socket, std::span<const std::byte> bytes,
-                                   std::span<const Fd> fds) {
+                                   std::span<const Fd> fds, Wait wait) {
   CHECK(!bytes.empty() && fds.size() <= kMaxFdsPerMessage);
   iovec part{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
   msghdr header{};
@@ -67,7 +71,7 @@ base::SysResult<void> send_message(const Fd& socket, std::span<const std::byte> 
   }
   ssize_t sent = -1;
   do {
-    sent = ::sendmsg(socket.get(), &header, MSG_NOSIGNAL);
+    sent = ::sendmsg(socket.get(), &header, MSG_NOSIGNAL | flag_of(wait));
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) {
     return Unexpected{
@@ -76,7 +80,8 @@ base::SysResult<void> send_message(const Fd& socket, std::span<const std::byte> 
   return {};
 }
 
-base::SysResult<std::optional<Message>> receive_message(const Fd& socket, std::size_t max_bytes) {
+base::SysResult<std::optional<Message>> receive_message(const Fd& socket, std::size_t max_bytes,
+                                                        Wait wait) {
   Message message;
   message.bytes.resize(max_bytes);
   iovec part{.iov_base = message.bytes.data(), .iov_len = message.bytes.size()};
@@ -88,7 +93,7 @@ base::SysResult<std::optional<Message>> receive_message(const Fd& socket, std::s
   header.msg_controllen = control.bytes.size();
   ssize_t size = -1;
   do {
-    size = ::recvmsg(socket.get(), &header, MSG_CMSG_CLOEXEC);
+    size = ::recvmsg(socket.get(), &header, MSG_CMSG_CLOEXEC | flag_of(wait));
   } while (size < 0 && errno == EINTR);
   if (size < 0) {
     return Unexpected{base::last_error("recvmsg")};

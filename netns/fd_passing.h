@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <utility>
@@ -27,14 +28,18 @@ struct Message {
 /// A connected pair, close-on-exec.
 base::SysResult<std::pair<base::Fd, base::Fd>> seqpacket_pair();
 
+/// Whether a call may block. Where it may not, and would, the error is EAGAIN.
+enum class Wait : std::uint8_t { kYes, kNo };
+
 /// `bytes` must not be empty: an empty message would read as the end of the stream. The descriptors
 /// remain open here. Never raises SIGPIPE.
 base::SysResult<void> send_message(const base::Fd& socket, std::span<const std::byte> bytes,
-                                   std::span<const base::Fd> fds = {});
+                                   std::span<const base::Fd> fds = {}, Wait wait = Wait::kYes);
 
-/// The next message; nothing when the peer has closed. Blocks, unless the socket is O_NONBLOCK or
-/// has a timeout: then the error is EAGAIN.
+/// The next message; nothing when the peer has closed. EAGAIN also when the socket is O_NONBLOCK or
+/// has a timeout.
 base::SysResult<std::optional<Message>> receive_message(const base::Fd& socket,
-                                                        std::size_t max_bytes);
+                                                        std::size_t max_bytes,
+                                                        Wait wait = Wait::kYes);
 
 }  // namespace netns

@@ -248,6 +248,33 @@ SysResult<void> Sandbox::open_batch(int domain, int type, int protocol, std::uin
   }
 }
 
+SysResult<void> Sandbox::order_sockets(int domain, int type, int protocol, std::uint32_t count) {
+  return send_message(control_, encode(OpenSockets{++last_request_, domain, type, protocol, count}),
+                      {}, Wait::kNo);
+}
+
+std::optional<SysResult<std::vector<Fd>>> Sandbox::take_delivery() {
+  auto message = receive_message(control_, kMaxSandboxMessageBytes, Wait::kNo);
+  if (!message && message.error().code.value() == EAGAIN) {
+    return std::nullopt;
+  }
+  if (!message) {
+    return Unexpected{message.error()};
+  }
+  if (!*message) {
+    return Unexpected{
+        Error{{EPIPE, std::generic_category()}, "asking the sandbox's helper for sockets", {}}};
+  }
+  auto body = decode((*message)->bytes);
+  if (body && std::holds_alternative<Failed>(*body)) {
+    return Unexpected{to_error(std::get<Failed>(std::move(*body)))};
+  }
+  if (!body || !std::holds_alternative<Sockets>(*body)) {
+    return Unexpected{base::failure("the sandbox's helper sent something unexpected")};
+  }
+  return std::move((*message)->fds);
+}
+
 Error Sandbox::why_it_went_silent() {
   if (!exits_within(helper_.pidfd, kEndPatience)) {
     return base::failure("the sandbox's helper closed its control socket");

@@ -66,6 +66,15 @@ class Sandbox {
   base::SysResult<std::vector<base::Fd>> open_sockets(int domain, int type, int protocol,
                                                       std::uint32_t count);
 
+  /// The same in two steps, neither of which waits: asks for 1 to 253 sockets, and takes what has
+  /// come. Answers come in the order of the orders, and make control() readable. Not to be mixed
+  /// with open_sockets() while an answer is due.
+  base::SysResult<void> order_sockets(int domain, int type, int protocol, std::uint32_t count);
+  /// The answer to the oldest order; nothing when it has not come yet. The error is EPIPE when the
+  /// helper has gone, and no other answer will follow.
+  std::optional<base::SysResult<std::vector<base::Fd>>> take_delivery();
+  [[nodiscard]] const base::Fd& control() const { return control_; }
+
  private:
   Sandbox(Process helper, base::Fd control)
       : helper_(std::move(helper)), control_(std::move(control)) {}
