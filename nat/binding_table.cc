@@ -39,7 +39,7 @@ base::Result<BindingIndex, Drop> BindingTable::claim(FlowIndex flow) {
     slots_.push_back({.flow = flow});
   } else if (longest_free_ != kNone32) {
     slot = longest_free_;
-    longest_free_ = slots_[slot].next;
+    longest_free_ = slots_[slot].next_or_note;
     slots_[slot] = {.flow = flow};
   } else {
     return base::Unexpected{Drop::kNoFreeBinding};
@@ -55,7 +55,7 @@ void BindingTable::release(BindingIndex binding) {
   if (longest_free_ == kNone32) {
     longest_free_ = slot;
   } else {
-    slots_[last_freed_].next = slot;
+    slots_[last_freed_].next_or_note = slot;
   }
   last_freed_ = slot;
   --claimed_;
@@ -88,6 +88,16 @@ std::optional<BindingIndex> BindingTable::find(const Endpoint& outside) const {
 FlowIndex BindingTable::flow(BindingIndex binding) const {
   CHECK(is_claimed(number(binding)));
   return slots_[number(binding)].flow;
+}
+
+std::uint32_t BindingTable::note(BindingIndex binding) const {
+  CHECK(is_claimed(number(binding)));
+  return slots_[number(binding)].next_or_note;
+}
+
+void BindingTable::set_note(BindingIndex binding, std::uint32_t note) {
+  CHECK(is_claimed(number(binding)));
+  slots_[number(binding)].next_or_note = note;
 }
 
 }  // namespace nat

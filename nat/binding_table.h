@@ -13,6 +13,10 @@
 //     free --claim()--> claimed --release()--> free, at the end of the queue
 //
 // Exhaustion refuses the new flow and never touches a live one.
+//
+// A flow may hold two slots: one stands for its client towards our listener, the other for the
+// server that a socket of ours connects to. What belongs to a slot beside its flow is the holder's
+// to say: its note.
 // tests/nat/binding_table_test.cc states the same as tests.
 #pragma once
 
@@ -62,6 +66,9 @@ class BindingTable {
   [[nodiscard]] std::optional<BindingIndex> find(const base::Endpoint& outside) const;
   /// The flow that holds a claimed slot.
   [[nodiscard]] flows::FlowIndex flow(BindingIndex binding) const;
+  /// A word of the holder's own about a claimed slot; flows::kNone32 when it was claimed.
+  [[nodiscard]] std::uint32_t note(BindingIndex binding) const;
+  void set_note(BindingIndex binding, std::uint32_t note);
 
   [[nodiscard]] std::uint32_t claimed() const { return claimed_; }
   [[nodiscard]] std::uint32_t capacity() const { return range_.slots; }
@@ -69,7 +76,8 @@ class BindingTable {
  private:
   struct Slot {
     flows::FlowIndex flow = flows::kNoFlowIndex;  // kNoFlowIndex: free
-    std::uint32_t next = flows::kNone32;          // while free: released after this one
+    // While free: the one that was released after this one. While claimed: the holder's note.
+    std::uint32_t next_or_note = flows::kNone32;
   };
 
   [[nodiscard]] const base::IpAddress& first(Family family) const {

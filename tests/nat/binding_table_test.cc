@@ -211,5 +211,34 @@ TEST(BindingTableDeathTest, RangeThatWrapsAroundAborts) {
   EXPECT_DEATH(BindingTable{range}, "CHECK failed");
 }
 
+TEST(BindingTable, FlowMayHoldTwoSlotsAndEachFindsIt) {
+  BindingTable table(range_of(7));
+  const BindingIndex client = table.claim(FlowIndex{5}).value();
+  const BindingIndex server = table.claim(FlowIndex{5}).value();
+  table.set_note(client, number(server));
+
+  EXPECT_NE(client, server);
+  EXPECT_EQ(table.flow(*table.find(table.outside(client, Family::kV4))), FlowIndex{5});
+  EXPECT_EQ(table.flow(*table.find(table.outside(server, Family::kV4))), FlowIndex{5});
+  EXPECT_EQ(table.note(client), number(server));
+}
+
+TEST(BindingTable, NoteGoesWithItsHolderAndHarmsNoFreeSlot) {
+  BindingTable table(range_of(3));
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    const BindingIndex binding = table.claim(FlowIndex{i}).value();
+    EXPECT_EQ(table.note(binding), flows::kNone32);
+    table.set_note(binding, 40000 + i);
+  }
+  for (const std::uint32_t slot : {1U, 0U, 2U}) {
+    table.release(BindingIndex{slot});
+  }
+  for (const std::uint32_t slot : {1U, 0U, 2U}) {
+    const BindingIndex binding = table.claim(FlowIndex{9}).value();
+    EXPECT_EQ(binding, BindingIndex{slot}) << "in the order of their release";
+    EXPECT_EQ(table.note(binding), flows::kNone32);
+  }
+}
+
 }  // namespace
 }  // namespace nat
