@@ -88,6 +88,8 @@ std::string_view name(Drop reason) {
       return "dial_limit";
     case Drop::kNoDescriptor:
       return "no_descriptor";
+    case Drop::kNoPoolSocket:
+      return "no_pool_socket";
     case Drop::kAuditBacklog:
       return "audit_backlog";
     case Drop::kHeldSyn:
@@ -214,6 +216,8 @@ std::string_view explain(Drop reason) {
       return "Too many connects of the tenant are under way";
     case Drop::kNoDescriptor:
       return "The process or the system has no descriptor or memory left for a socket";
+    case Drop::kNoPoolSocket:
+      return "The sandbox could not make a socket for a connection to a tunnel";
     case Drop::kAuditBacklog:
       return "The audit log cannot take another flow";
     case Drop::kHeldSyn:

@@ -55,6 +55,7 @@ enum class Drop : std::uint8_t {
   kNoFreeBinding,
   kDialLimit,     // too many connects of the tenant are under way
   kNoDescriptor,  // EMFILE, ENFILE, ENOBUFS, ENOMEM while dialling
+  kNoPoolSocket,  // the sandbox's helper has no socket for a downgrade
   kAuditBacklog,  // the audit log cannot take another flow
   kHeldSyn,       // a SYN again, while its upstream is being dialled
   kTtlExceeded,

@@ -14,6 +14,8 @@ std::string_view name(Action action) {
       return "reject";
     case Action::kDrop:
       return "drop";
+    case Action::kDowngrade:
+      return "downgrade";
   }
   return "unknown";
 }

@@ -18,8 +18,9 @@ inline constexpr FlowIndex kNoFlowIndex{0xffffffff};
   return static_cast<std::uint32_t>(index);
 }
 
-/// What policy decided for the flow.
-enum class Action : std::uint8_t { kUpgrade, kForward, kReject, kDrop };
+/// What becomes of the flow. Policy decides, but for kDowngrade: a connection to a published port,
+/// which leaves as packets to a tunnel.
+enum class Action : std::uint8_t { kUpgrade, kForward, kReject, kDrop, kDowngrade };
 std::string_view name(Action action);  // "upgrade"
 
 /// Where the flow stands in the gateway. For an upgraded TCP flow:
@@ -79,13 +80,14 @@ struct Flow {
   std::uint32_t wheel_tick = kNone32;  // when the wheel shows the flow; kNone32: never
   // Everybody's.
   FlowKey key;
-  std::uint32_t tunnel = kNone32;  // the initiator's tunnel id
+  std::uint32_t tunnel = kNone32;  // the initiator's tunnel id; kDowngrade: the responder's
   std::int64_t last_seen_ns = 0;   // CLOCK_MONOTONIC
   WireCount up;                    // from the initiator
   WireCount down;                  // to it
   std::uint64_t id = 0;            // unique for the life of the region, 0 in a free record
   std::int64_t created_ns = 0;
-  std::uint32_t peer_tunnel = kNone32;  // kForward: where the other end is
+  std::uint32_t peer_tunnel = kNone32;  // kForward, and kUpgrade that is downgraded again: the
+                                        // responder's tunnel
   std::uint32_t binding = kNone32;      // nat::BindingIndex, once claimed
   std::uint32_t attachment = kNone32;   // gateway's own: the dial or relay that serves the flow
   std::uint32_t client_rtt_us = 0;      // TCP_INFO of the client's side, once its socket closed
@@ -99,6 +101,33 @@ struct Flow {
   base::Port outer_port{};   // GUE: the initiator's, where answers must go to it; else 0
   NameIndex name = kNoName;  // of the destination, where a name server gave one
 };
+
+/// Whether the flow is upgraded and then downgraded: `then: downgrade` in the rules.
+[[nodiscard]] inline bool is_upgraded_then_downgraded(const Flow& flow) {
+  return flow.action == Action::kUpgrade && flow.peer_tunnel != kNone32;
+}
+/// Whether what goes to the responder leaves as packets of the gateway's own making.
+[[nodiscard]] inline bool is_downgraded(const Flow& flow) {
+  return flow.action == Action::kDowngrade || is_upgraded_then_downgraded(flow);
+}
+/// Whether Flow::tunnel is the one that this end is behind, rather than Flow::peer_tunnel.
+[[nodiscard]] inline bool is_behind_first_tunnel(const Flow& flow, Side side) {
+  return side == (flow.action == Action::kDowngrade ? Side::kResponder : Side::kInitiator);
+}
+/// The tunnel that this end of the flow is behind; kNone32: none.
+[[nodiscard]] inline std::uint32_t tunnel_of(const Flow& flow, Side side) {
+  return is_behind_first_tunnel(flow, side) ? flow.tunnel : flow.peer_tunnel;
+}
+
+/// Whether policy has refused the flow.
+[[nodiscard]] inline bool is_denied(const Flow& flow) {
+  return flow.action == Action::kReject || flow.action == Action::kDrop;
+}
+/// Whether the flow only waits for stragglers, so that another may have its key.
+[[nodiscard]] inline bool is_over(const Flow& flow) {
+  return !is_denied(flow) &&
+         (flow.state == FlowState::kTimeWait || flow.tcp_phase == TcpPhase::kClosed);
+}
 
 static_assert(std::is_trivially_copyable_v<Flow> && std::is_standard_layout_v<Flow>);
 static_assert(sizeof(Flow) <= 176, "flow table: at most 192 bytes a flow, buckets included");

@@ -38,6 +38,7 @@ constexpr const char* kRunExamples =
 Examples:
   liftgate run -- make test
   liftgate run --audit flows.jsonl -- npm install
+  liftgate run --publish 8080:80 -- nginx -g 'daemon off;'
   liftgate run --config ci.yaml --map-host 10.0.2.2 -- ./integration-tests)";
 constexpr const char* kServeExamples =
     R"(Examples:
@@ -124,12 +125,14 @@ Parser::Parser() {
   app.require_subcommand(1);
 
   run = add(app, "run",
-            "liftgate run [--config FILE] [--publish HOSTPORT:PORT[/tcp|/udp]]...\n"
+            "liftgate run [--config FILE] [--publish [ADDR:]HOSTPORT:PORT[/tcp|/udp]]...\n"
             "                    [--map-host ADDR] [--audit FILE] -- CMD [ARG...]",
             "Run a command in a network of its own", kRunExamples);
   take_config(run);
-  run->add_option("--publish", publish, "A port of this host that leads to one inside")
-      ->type_name("HOSTPORT:PORT[/tcp|/udp]")
+  run->add_option("--publish", publish,
+                  "A port of this host that leads to one inside: of every address, v4 and v6,\n"
+                  "unless ADDR is given; HOSTPORT 0: the kernel chooses, and it is said")
+      ->type_name("[ADDR:]HOSTPORT:PORT[/tcp|/udp]")
       ->allow_extra_args(false);
   run->add_option("--map-host", map_host, "The address that stands for this host's loopback inside")
       ->type_name("ADDR");
@@ -263,6 +266,18 @@ std::optional<base::Port> port_of(std::string_view text) {
   return base::Port{value};
 }
 
+// "8080", "127.0.0.1:8080", "[::1]:8080"
+bool read_host_side(std::string_view text, PublishedPort& port) {
+  if (const auto endpoint = base::Endpoint::parse(text)) {
+    port.address = endpoint->address;
+    port.host = endpoint->port;
+    return true;
+  }
+  const auto number = text == "0" ? std::optional(base::Port{0}) : port_of(text);
+  port.host = number.value_or(base::Port{0});
+  return number.has_value();
+}
+
 std::optional<PublishedPort> published_port(std::string_view text) {
   PublishedPort port;
   if (const std::size_t slash = text.find('/'); slash != std::string_view::npos) {
@@ -273,14 +288,12 @@ std::optional<PublishedPort> published_port(std::string_view text) {
     port.protocol = protocol == "udp" ? flows::Protocol::kUdp : flows::Protocol::kTcp;
     text = text.substr(0, slash);
   }
-  const std::size_t colon = text.find(':');
-  const auto host = port_of(text.substr(0, colon));
+  const std::size_t colon = text.rfind(':');
   const auto inside =
       colon == std::string_view::npos ? std::nullopt : port_of(text.substr(colon + 1));
-  if (!host || !inside) {
+  if (!inside || !read_host_side(text.substr(0, colon), port)) {
     return std::nullopt;
   }
-  port.host = *host;
   port.inside = *inside;
   return port;
 }
@@ -291,12 +304,10 @@ std::optional<CommandLineAnswer> read_run_options(Parser& parser, Words command)
   for (const std::string& text : parser.publish) {
     const auto port = published_port(text);
     if (!port) {
-      return usage_error(kRun, "--publish takes HOSTPORT:PORT[/tcp|/udp], got " + in_quotes(text));
+      return usage_error(kRun,
+                         "--publish takes [ADDR:]HOSTPORT:PORT[/tcp|/udp], got " + in_quotes(text));
     }
     parser.chosen.publish.push_back(*port);
-  }
-  if (!parser.publish.empty()) {
-    return usage_error(kRun, "--publish is not supported by this version yet");
   }
   if (!parser.map_host.empty()) {
     parser.chosen.map_host = base::IpAddress::parse(parser.map_host);

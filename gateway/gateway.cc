@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "flows/protocol.h"
 #include "gateway/log.h"
 
 namespace gateway {
@@ -75,6 +76,25 @@ SysResult<void> Gateway::open_doors() {
     }
   }
   return {};
+}
+
+SysResult<void> Gateway::open_published_ports() {
+  for (const TenantSettings& tenant : settings_.tenants) {
+    for (const PublishedEndpoint& wanted : tenant.publish) {
+      auto port = open_host_port(wanted.listen, wanted.protocol);
+      if (!port) {
+        return Unexpected{port.error()};
+      }
+      publish(std::move(*port), tenant.name, wanted.to);
+    }
+  }
+  return {};
+}
+
+void Gateway::publish(HostPort port, const std::string& tenant, const base::Endpoint& to) {
+  log_info("port published listen={} to={} protocol={} tenant={}", port.local.to_string(),
+           to.to_string(), flows::protocol_name(port.protocol), tenant);
+  shard_->publish(std::move(port), tenant, to);
 }
 
 SysResult<void> Gateway::open_control() {

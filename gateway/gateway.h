@@ -39,6 +39,10 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
 
   /// Listens on the configured on-ramps.
   base::SysResult<void> open_doors();
+  /// Opens the ports that the tenants' settings publish.
+  base::SysResult<void> open_published_ports();
+  /// Clients of `port` reach `to`, at a tunnel of the tenant named `tenant`.
+  void publish(HostPort port, const std::string& tenant, const base::Endpoint& to);
   /// Answers flowctl on `settings.control_path`.
   base::SysResult<void> open_control();
   /// Serves metrics on `settings.telemetry`, if it says where.

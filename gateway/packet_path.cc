@@ -51,15 +51,6 @@ bool is_upgradable(const Packet& packet) {
   return is_tcp(packet) || packet.protocol == Protocol::kUdp || is_echo_request(packet);
 }
 
-bool is_denied(const Flow& flow) {
-  return flow.action == Action::kReject || flow.action == Action::kDrop;
-}
-
-bool is_over(const Flow& flow) {
-  return !is_denied(flow) &&
-         (flow.state == FlowState::kTimeWait || flow.tcp_phase == flows::TcpPhase::kClosed);
-}
-
 }  // namespace
 
 void PacketPath::packets_from(Tunnel& tunnel, std::span<RawPacket> packets) {
@@ -117,10 +108,14 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     dropped(tunnel, Drop::kFlowOfAnotherTunnel);
     return;
   }
-  if (is_tcp(packet) && packet.tcp_flags.opens() && is_over(flow)) {
+  if (is_tcp(packet) && packet.tcp_flags.opens() && flows::is_over(flow)) {
     // The client uses the port again. Its old binding rests; the new flow gets another.
     flows_.end(match.index, EndReason::kClosed);
     fresh(tunnel, raw, packet, wire);
+    return;
+  }
+  if (match.sender == Side::kResponder && flows::is_downgraded(flow) && is_tcp(packet)) {
+    from_responder(match.index, raw, packet, wire);
     return;
   }
   flows_.touch(match.index, match.sender, wire, packet, loop_.now());
@@ -137,6 +132,30 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     act(match.index, tunnel, raw, packet);
   } else {
     forward(match.index, tunnel, raw, packet, flow.tunnel);
+  }
+}
+
+// The server's side of a downgraded connection. It is counted where it is the only side that a
+// tunnel carries.
+void PacketPath::from_responder(FlowIndex index, const RawPacket& raw, const Packet& packet,
+                                const WireCount& wire) {
+  if (flows_[index].action == Action::kDowngrade) {
+    flows_.touch(index, Side::kResponder, wire, packet, loop_.now());
+  } else {
+    flows_.keep_alive(index, loop_.now());
+  }
+  upgrades_->tcp_downgrade.to_sandbox(index, raw, packet);
+  sandbox_.write(raw, packet);
+}
+
+void PacketPath::to_responder(FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
+                              const Packet& packet) {
+  upgrades_->tcp_downgrade.to_responder(index, raw, packet);
+  const WireCount carried = send_down(tunnel, raw, packet);
+  if (flows_[index].action == Action::kDowngrade) {
+    flows_.touch(index, Side::kInitiator, carried, packet, loop_.now());
+  } else {
+    flows_.keep_alive(index, loop_.now());
   }
 }
 
@@ -159,6 +178,8 @@ void PacketPath::act(FlowIndex index, Tunnel& tunnel, const RawPacket& raw, cons
       return;
     case Action::kDrop:
       dropped(tunnel, Drop::kDroppedByRule);
+      return;
+    case Action::kDowngrade:  // its initiator is behind no tunnel
       return;
   }
 }
@@ -249,7 +270,7 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
     }
   }
   act(*index, tunnel, raw, packet);
-  if (is_denied(flows_[*index])) {
+  if (flows::is_denied(flows_[*index])) {
     flows_.retire(*index, EndReason::kRejected, loop_.now());
   }
 }
@@ -298,14 +319,22 @@ void PacketPath::from_sandbox(const RawPacket& raw) {
     return;
   }
   const FlowIndex index = flows_.bindings().flow(*binding);
-  const flows::FlowKey& key = flows_[index].key;
-  Tunnel* tunnel = flows_.tunnel(flows_[index].tunnel);
+  const Flow& flow = flows_[index];
+  const flows::FlowKey& key = flow.key;
+  const bool is_responders =
+      flows::is_downgraded(flow) && flows_.responder_binding(index) == *binding;
+  Tunnel* tunnel =
+      flows_.tunnel(flows::tunnel_of(flow, is_responders ? Side::kResponder : Side::kInitiator));
   if (tunnel == nullptr || packet->is_v4() != key.source.address.is_v4() || !is_tcp(*packet)) {
     dropped(Drop::kNoBinding);
     return;
   }
   if (!fits(*tunnel, raw, *packet)) {
     too_big_from_sandbox(*tunnel, raw, *packet);
+    return;
+  }
+  if (is_responders) {
+    to_responder(index, *tunnel, raw, *packet);
     return;
   }
   if (packet->tcp_flags.syn()) {
@@ -358,7 +387,8 @@ bool PacketPath::wants_whole(Tunnel& tunnel, const Packet& head) {
     return true;
   }
   if (const auto match = flow_of(tunnel, head)) {
-    return flows_[match->index].action == Action::kUpgrade;
+    const Action action = flows_[match->index].action;
+    return action == Action::kUpgrade || action == Action::kDowngrade;
   }
   const Tenant& tenant = tunnel.tenant();
   const bool to_tunnel = tenant.routes.find(head.destination.address).has_value();
@@ -499,12 +529,16 @@ void PacketPath::icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const Pac
   }
   const Flow& flow = flows_[match->index];
   const bool by_initiator = match->sender == Side::kInitiator;
-  const std::uint32_t receiver = by_initiator ? flow.peer_tunnel : flow.tunnel;
-  if (!flows_.may_speak_for(receiver, tunnel)) {
+  const Side receiver = by_initiator ? Side::kResponder : Side::kInitiator;
+  const bool is_connection = flow.binding != flows::kNone32;
+  if (!flows_.may_speak_for(flows::tunnel_of(flow, receiver), tunnel)) {
     dropped(tunnel, Drop::kFlowOfAnotherTunnel);
   } else if (flow.action == Action::kForward) {
     forward(match->index, tunnel, raw, packet, by_initiator ? flow.tunnel : flow.peer_tunnel);
-  } else if (flow.binding != flows::kNone32 && flow.state != FlowState::kDialing) {
+  } else if (by_initiator && is_connection) {
+    upgrades_->tcp_downgrade.error_to_sandbox(match->index, raw, packet, *quote);
+    sandbox_.write_now({{}, raw.bytes});
+  } else if (is_connection && flow.state != FlowState::kDialing) {
     upgrades_->tcp.error_to_outside(match->index, raw, packet, *quote);
     sandbox_.write_now({{}, raw.bytes});
   } else {

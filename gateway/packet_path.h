@@ -9,7 +9,8 @@
 //   by action:  upgrade -> TCP: held SYN or NAT -> sandbox; UDP, ping: socket
 //               forward -> TTL -> the other tunnel
 //               reject  -> RST or ICMP                    drop    -> counted
-//   sandbox -> parse -> binding -> flow -> un-NAT -> its tunnel
+//   sandbox -> parse -> binding -> flow -> un-NAT -> the tunnel of the end that the binding stands
+//   for
 //
 // Nothing here allocates, locks, logs or makes a syscall for a packet; the batch's writes are made
 // when it ends. Every packet that goes nowhere is counted under its reason.
@@ -25,29 +26,13 @@
 #include "flows/reply.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/fragments/fragment_path.h"
+#include "gateway/gateway_addresses.h"
 #include "gateway/onramp/tunnel.h"
 #include "gateway/policy/policy.h"
 #include "gateway/upgrade/sandbox_link.h"
 #include "gateway/upgrade/upgrades.h"
 
 namespace gateway {
-
-/// The addresses that the gateway itself has, as the tunnels see it.
-struct GatewayAddresses {
-  base::IpAddress v4 = base::IpAddress::v4(0xc0000008);  // 192.0.0.8, the dummy address (RFC 7600)
-  base::IpAddress v6 = *base::IpAddress::parse("fd6c:6966:7467::1");
-  std::optional<base::IpAddress> map_host;  // the inside address that means the host's loopback
-  // The inside endpoint of each that is another endpoint outside: `run`'s resolvers.
-  struct StandIn {
-    base::Endpoint inside;
-    base::Endpoint outside;
-  };
-  std::vector<StandIn> stand_ins;
-
-  [[nodiscard]] const base::IpAddress& of_family(const base::IpAddress& like) const {
-    return like.is_v4() ? v4 : v6;
-  }
-};
 
 /// Belongs to the shard's thread.
 class PacketPath final : public TcpUpgrade::Owner,
@@ -122,6 +107,10 @@ class PacketPath final : public TcpUpgrade::Owner,
   void forward(flows::FlowIndex index, Tunnel& from, const RawPacket& raw,
                const flows::Packet& packet, std::uint32_t to);
   void learn_names(flows::FlowIndex flow, const RawPacket& raw, const flows::Packet& packet);
+  void from_responder(flows::FlowIndex index, const RawPacket& raw, const flows::Packet& packet,
+                      const flows::WireCount& wire);
+  void to_responder(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
+                    const flows::Packet& packet);
   void from_sandbox(const RawPacket& raw);
   // Tells the kernel inside that what it sent does not fit the tunnel.
   void too_big_from_sandbox(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);

@@ -63,10 +63,14 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
       sandbox_(loop_, arena_, *this),
       path_(loop_, flows_, policy, sandbox_, addresses,
             {settings.flows.timeouts.fragments, {seed.low, seed.high}}),
-      upgrade_(loop_, flows_, sandbox_, settings.handshake, path_),
+      downgrade_(flows_, sandbox_),
+      upgrade_(loop_, flows_, sandbox_, downgrade_, settings.handshake, path_),
       udp_(loop_, flows_, arena_, settings.udp.filter, {seed.low, seed.high}, path_),
       ping_(loop_, flows_, arena_, {seed.low, seed.high}, path_),
-      upgrades_(flows_, upgrade_, udp_, ping_),
+      upgrades_(flows_, upgrade_, downgrade_, udp_, ping_),
+      published_flows_(loop_, flows_, addresses),
+      tcp_publisher_(loop_, published_flows_, upgrade_,
+                     [this](Drop reason) { path_.dropped(reason); }),
       settings_(settings),
       hash_key_{seed.low, seed.high},
       tunnel_away_(settings.flows.timeouts.tunnel_away) {
@@ -74,6 +78,9 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
   path_.set_upgrades(upgrades_);
   for (const TenantSettings& tenant : settings.tenants) {
     tenants_[tenant.name] = std::make_unique<Tenant>(tenant);
+  }
+  if (std::ranges::any_of(settings.rules, [](const Rule& rule) { return rule.then.has_value(); })) {
+    sandbox_.pool().keep_filled();
   }
 }
 
@@ -111,6 +118,22 @@ void Shard::add_tunnel(Kind kind, Fd fd, TunnelInfo info, const std::string& ten
                                                     loop_, arena_, *this));
     }
   });
+}
+
+void Shard::publish(HostPort port, const std::string& tenant, const base::Endpoint& to) {
+  auto shared_port = std::make_shared<HostPort>(std::move(port));
+  loop_.post([this, shared_port, tenant, to] {
+    publish_now(std::move(*shared_port), *tenants_.at(tenant), to);
+  });
+}
+
+void Shard::publish_now(HostPort port, Tenant& tenant, const base::Endpoint& to) {
+  const base::Endpoint local = port.local;
+  sandbox_.pool().keep_filled();
+  if (auto published = tcp_publisher_.publish(std::move(port.socket), tenant, to); !published) {
+    log_error("port not published listen={} error=\"{}\"", local.to_string(),
+              published.error().message());
+  }
 }
 
 template <class T>
@@ -278,10 +301,24 @@ void Shard::remove_tunnel(Tunnel& tunnel) {
   --open_tunnels_;
 }
 
+// A flow that was upgraded and then downgraded has another tunnel at its other end, which must see
+// the RST that our socket there sends as it is closed; the flow knows the way.
 void Shard::end_flows_of(const Tunnel& tunnel) {
+  const auto is_of_tunnel = [&](FlowIndex index) {
+    return flows_[index].tunnel == tunnel.id() || flows_[index].peer_tunnel == tunnel.id();
+  };
+  bool any_retired = false;
   flows_.for_each([&](FlowIndex index) {
-    const flows::Flow& flow = flows_[index];
-    if (flow.tunnel == tunnel.id() || flow.peer_tunnel == tunnel.id()) {
+    if (is_of_tunnel(index) && flows::is_upgraded_then_downgraded(flows_[index])) {
+      flows_.retire(index, EndReason::kTunnelClosed, loop_.now());
+      any_retired = true;
+    }
+  });
+  if (any_retired) {
+    sandbox_.drain();
+  }
+  flows_.for_each([&](FlowIndex index) {
+    if (is_of_tunnel(index)) {
       flows_.end(index, EndReason::kTunnelClosed);
     }
   });
@@ -321,10 +358,13 @@ void Shard::sandbox_lost() {
 }
 
 // The sockets' RSTs leave the kernel inside as they are closed; they reach the clients before the
-// flows, which know the way, are gone. Flows that still dial have nothing in the sandbox.
+// flows, which know the way, are gone. Flows that still dial have nothing in the sandbox, unless
+// they dial through it.
 void Shard::reset_upgraded(EndReason reason) {
   const auto is_inside = [&](FlowIndex index) {
-    return flows_[index].binding != flows::kNone32 && flows_[index].state != FlowState::kDialing;
+    const flows::Flow& flow = flows_[index];
+    return flow.binding != flows::kNone32 &&
+           (flow.state != FlowState::kDialing || flows::is_downgraded(flow));
   };
   flows_.for_each([&](FlowIndex index) {
     if (is_inside(index)) {
@@ -463,6 +503,7 @@ GatewayStatus Shard::status_now() const {
   status.stats.tunnels_opened = tunnels_opened_;
   status.stats.relays = upgrade_.relays();
   status.stats.pipes_in_use = upgrade_.pipes_in_use();
+  status.stats.pool_sockets = static_cast<std::uint32_t>(sandbox_.pool().size());
   status.stats.relayed_up_bytes = upgrade_.relayed_up_bytes();
   status.stats.relayed_down_bytes = upgrade_.relayed_down_bytes();
   status.stats.sandbox_restarts = sandbox_restarts_;

@@ -20,6 +20,9 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "gateway/downgrade/host_port.h"
+#include "gateway/downgrade/published_flows.h"
+#include "gateway/downgrade/tcp_publisher.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/flow/flow_region.h"
 #include "gateway/inspect/status.h"
@@ -55,6 +58,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   /// `register_tunnel` is called on the shard's thread, with the name of a new peer, for its id.
   using RegisterTunnel = std::function<std::uint32_t(const std::string& name)>;
   void add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel);
+  /// Clients of a published port reach `to` at a tunnel of `tenant`.
+  void publish(HostPort port, const std::string& tenant, const base::Endpoint& to);
   [[nodiscard]] std::uint32_t open_tunnels() const { return open_tunnels_.load(); }
   [[nodiscard]] bool kill_flow(std::uint64_t id);
   /// Everything but the names of rules and the refusals of contexts, which the shard does not know.
@@ -89,11 +94,14 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   void refused(const base::Endpoint& peer) override;
   void sandbox_lost() override;
   void sandbox_write_failed(std::size_t packets) override;
+  // SocketPool::Owner
+  void sockets_arrived(bool v4, bool failed) override { upgrade_.sockets_arrived(v4, failed); }
 
   template <class T>
   void open_tunnel(std::unique_ptr<T> tunnel);
   void admit(std::unique_ptr<Tunnel> tunnel, LogLevel level);
   void open_gue_door(GueSocket socket, const Onramp& onramp);
+  void publish_now(HostPort port, Tenant& tenant, const base::Endpoint& to);
   void end_flows_of(const Tunnel& tunnel);
   // `to` comes back as `from`: it takes the flows over, but those of addresses that it has not.
   void hand_over(Tunnel& from, Tunnel& to);
@@ -114,10 +122,13 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   FlowKeeper flows_;
   SandboxLink sandbox_;
   PacketPath path_;
+  TcpDowngrade downgrade_;
   TcpUpgrade upgrade_;
   UdpUpgrade udp_;
   PingUpgrade ping_;
   Upgrades upgrades_;
+  PublishedFlows published_flows_;
+  TcpPublisher tcp_publisher_;
   const Settings& settings_;
   base::SipKey hash_key_;
   RegisterTunnel register_;

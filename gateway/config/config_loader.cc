@@ -297,6 +297,7 @@ class CrossCheck {
     check_sockets();
     check_gue();
     check_routes();
+    check_published();
   }
 
  private:
@@ -371,6 +372,20 @@ class CrossCheck {
       if (path.size() > kMostSocketPathBytes) {
         report("onramps", i, "seqpacket",
                "needs a path: its default, beside the control socket, is too long");
+      }
+    }
+  }
+
+  void check_published() {
+    std::map<std::pair<flows::Protocol, base::Endpoint>, std::size_t> taken;
+    for (std::size_t i = 0; i < settings_.tenants.size(); ++i) {
+      for (const PublishedEndpoint& port : settings_.tenants[i].publish) {
+        const bool chosen = port.listen.port != base::Port{0};
+        const auto [same, is_new] = taken.emplace(std::pair(port.protocol, port.listen), i);
+        if (chosen && !is_new) {
+          report("tenants", i, "publish",
+                 port.listen.to_string() + " is published twice: " + where(same->second));
+        }
       }
     }
   }

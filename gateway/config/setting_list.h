@@ -52,6 +52,10 @@ inline constexpr std::array<std::pair<std::string_view, flows::Action>, 4> kActi
      {"forward", flows::Action::kForward},
      {"reject", flows::Action::kReject},
      {"drop", flows::Action::kDrop}}};
+inline constexpr std::array<std::pair<std::string_view, Then>, 1> kThens = {
+    {{"downgrade", Then::kDowngrade}}};
+inline constexpr std::array<std::pair<std::string_view, flows::Protocol>, 2> kPublishable = {
+    {{"tcp", flows::Protocol::kTcp}, {"udp", flows::Protocol::kUdp}}};
 inline constexpr std::array<std::pair<std::string_view, Handshake>, 2> kHandshakes = {
     {{"held", Handshake::kHeld}, {"eager", Handshake::kEager}}};
 inline constexpr std::array<std::pair<std::string_view, UdpFilter>, 3> kUdpFilters = {
@@ -97,6 +101,11 @@ inline std::vector<TenantRoute> routes() {
           {.prefix = *base::IpPrefix::parse("fd00:9::/48"), .gue = {}, .tunnel = "office"}};
 }
 
+inline std::vector<PublishedEndpoint> publish() {
+  return {{.listen = *base::Endpoint::parse("127.0.0.1:8080"),
+           .to = *base::Endpoint::parse("100.64.0.2:80")}};
+}
+
 inline std::vector<Rule> rules() {
   using flows::Action;
   using flows::Protocol;
@@ -116,10 +125,15 @@ inline std::vector<Rule> rules() {
   metadata.match.destination = {prefix("169.254.0.0/16"), prefix("fe80::/10")};
   Rule peers{.name = "peers", .match = {}, .action = Action::kForward};
   peers.match.to_tunnel = true;
+  Rule ssh{
+      .name = "audited-ssh", .match = {}, .action = Action::kUpgrade, .then = Then::kDowngrade};
+  ssh.match.destination_port = {ports(22, 22)};
+  ssh.match.to_tunnel = true;
   Rule web{.name = "dns-and-web", .match = {}, .action = Action::kUpgrade};
   web.match.protocol = {Protocol::kTcp, Protocol::kUdp};
   web.match.destination_port = {ports(53, 53), ports(80, 80), ports(443, 443)};
-  return {every_key, metadata, peers, web, {.name = "rest", .match = {}, .action = Action::kDrop}};
+  return {every_key, metadata, ssh,
+          peers,     web,      {.name = "rest", .match = {}, .action = Action::kDrop}};
 }
 
 }  // namespace setting_samples
@@ -188,6 +202,16 @@ void describe(V& v, TenantRoute& route) {
 }
 
 template <class V>
+void describe(V& v, PublishedEndpoint& port) {
+  v.required("listen", port.listen, EndpointKind{.least_port = 0},
+             "Of this host. Port 0: the kernel chooses one, and the log says which.");
+  v.required("to", port.to, EndpointKind{},
+             "Of the tunnel that claims the address; refused while there is none.");
+  v.value("protocol", port.protocol, ChoiceKind<flows::Protocol>{setting_kinds::kPublishable},
+          "tcp or udp.");
+}
+
+template <class V>
 void describe(V& v, TenantSettings& tenant) {
   v.required("name", tenant.name, NameKind{}, "");
   v.value("id", tenant.id, CountKind{.least = 1, .most = 0xfffffffe},
@@ -204,6 +228,12 @@ void describe(V& v, TenantSettings& tenant) {
   v.value("max_udp_sockets", tenant.max_udp_sockets, CountKind{.most = kMostUdpSockets},
           "Each serves all UDP flows of one client port. When there are as many, the one that has\n"
           "been idle for longest gives way. As many again for ICMP echo.");
+  v.sections(
+      "publish", tenant.publish,
+      "Ports of this host that lead to an address behind a tunnel of the tenant. The server\n"
+      "there sees the client's own address, or the gateway's where that means nothing to it\n"
+      "(loopback, the other family).",
+      setting_samples::publish());
 }
 
 template <class V>
@@ -234,7 +264,13 @@ void describe(V& v, Rule& rule) {
   v.required(
       "action", rule.action, ChoiceKind<flows::Action>{setting_kinds::kActions},
       "upgrade: terminate and proxy it. forward: to the tunnel that claims the destination.\n"
-      "reject: answer with RST or ICMP. drop: say nothing.");
+      "reject: answer with RST or ICMP. drop: say nothing. `then: downgrade` after upgrade: the\n"
+      "proxied connection becomes packets again, to the tunnel that claims the destination.");
+  v.value("then", rule.then, ChoiceKind<Then>{setting_kinds::kThens}, "");
+  v.rule_out(rule.then && rule.action != flows::Action::kUpgrade, "then",
+             "can only follow `action: upgrade`");
+  v.rule_out(rule.then && rule.match.to_tunnel == false, "then",
+             "needs a tunnel at the destination, and the rule matches only where there is none");
 }
 
 template <class V>
@@ -344,7 +380,6 @@ void describe(V& v, Settings& settings) {
   v.section("audit", audit, "");
   v.section("log", settings.log, "");
   v.section("telemetry", telemetry, "");
-  v.later("publish");
   v.rule_out(settings.tenants.empty(), "tenants", "at least one tenant is needed");
   v.rule_out(settings.rules.size() > kMostRules, "rules", "too many: at most 65535");
 }

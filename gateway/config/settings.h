@@ -81,6 +81,15 @@ struct TenantRoute {
   friend bool operator==(const TenantRoute&, const TenantRoute&) = default;
 };
 
+/// A port of the host that leads to an address behind a tunnel.
+struct PublishedEndpoint {
+  base::Endpoint listen;  // port 0: the kernel chooses
+  base::Endpoint to;
+  flows::Protocol protocol = flows::Protocol::kTcp;
+
+  friend bool operator==(const PublishedEndpoint&, const PublishedEndpoint&) = default;
+};
+
 struct TenantSettings {
   std::string name;
   std::uint32_t id = 0;                 // in the file: default is its position, from 1
@@ -89,6 +98,7 @@ struct TenantSettings {
   std::uint32_t max_dials = 1'024;
   std::uint32_t max_udp_sockets = 4'096;
   std::vector<TenantRoute> routes;  // besides what open tunnels claim
+  std::vector<PublishedEndpoint> publish{};
 
   friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
 };
@@ -113,10 +123,14 @@ struct RuleMatch {
   friend bool operator==(const RuleMatch&, const RuleMatch&) = default;
 };
 
+/// What follows an upgrade, in place of a connection from the host's own network.
+enum class Then : std::uint8_t { kDowngrade };
+
 struct Rule {
   std::string name;
   RuleMatch match;
   flows::Action action = flows::Action::kUpgrade;
+  std::optional<Then> then{};
 
   friend bool operator==(const Rule&, const Rule&) = default;
 };

@@ -125,7 +125,7 @@ void write_stats(JsonWriter& reply, const GatewayStats& stats, std::int64_t now_
   reply.number("flows_opened", stats.flows_opened).number("flows_ended", stats.flows_ended);
   reply.number("tunnels", stats.tunnels).number("tunnels_opened", stats.tunnels_opened);
   reply.number("dials", stats.dials).number("relays", stats.relays);
-  reply.number("pipes_in_use", stats.pipes_in_use);
+  reply.number("pipes_in_use", stats.pipes_in_use).number("pool_sockets", stats.pool_sockets);
   reply.number("relayed_up_bytes", stats.relayed_up_bytes);
   reply.number("relayed_down_bytes", stats.relayed_down_bytes);
   reply.number("sandbox_restarts", stats.sandbox_restarts);

@@ -27,7 +27,8 @@ EndReason reason_of_close(flows::Side sender, flows::TcpFlags flags) {
 }
 
 bool needs_binding(const flows::FlowKey& key, flows::Action action) {
-  return action == flows::Action::kUpgrade && key.protocol == Protocol::kTcp;
+  const bool by_sockets = action == flows::Action::kUpgrade || action == flows::Action::kDowngrade;
+  return by_sockets && key.protocol == Protocol::kTcp;
 }
 
 }  // namespace
@@ -70,12 +71,10 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
     return index;
   }
   if (needs_binding(key, opening.action)) {
-    const auto binding = bindings_.claim(*index);
-    if (!binding) {
+    if (const auto lack = claim_bindings(*index)) {
       table_.erase(*index);
-      return Unexpected{binding.error()};
+      return Unexpected{*lack};
     }
-    table_[*index].binding = number(*binding);
   }
   if (const flows::NameIndex name = table_[*index].name; name != flows::kNoName) {
     names_.use(name);
@@ -102,21 +101,54 @@ bool FlowKeeper::may_speak_for(std::uint32_t id, const Tunnel& from) const {
 
 bool FlowKeeper::hears(FlowIndex index, flows::Side side, Tunnel& from) {
   Flow& flow = table_[index];
-  const bool by_initiator = side == flows::Side::kInitiator;
-  std::uint32_t& owner = by_initiator ? flow.tunnel : flow.peer_tunnel;
+  const bool is_first = flows::is_behind_first_tunnel(flow, side);
+  std::uint32_t& owner = is_first ? flow.tunnel : flow.peer_tunnel;
   if (!may_speak_for(owner, from)) {
     return false;
   }
   if (owner != from.id()) {
-    const auto counter = by_initiator ? &Tunnel::flows : &Tunnel::peer_flows;
+    const auto counter = is_first ? &Tunnel::flows : &Tunnel::peer_flows;
     --(tunnel(owner)->*counter);
     ++(from.*counter);
     owner = from.id();
   }
-  if (by_initiator) {
+  if (is_first) {
     flow.outer_port = from.outer_port;
   }
   return true;
+}
+
+// The slots of a flow that has two hang together by the first one's note.
+std::optional<Drop> FlowKeeper::claim_bindings(FlowIndex index) {
+  const auto first = bindings_.claim(index);
+  if (!first) {
+    return first.error();
+  }
+  if (flows::is_upgraded_then_downgraded(table_[index])) {
+    const auto second = bindings_.claim(index);
+    if (!second) {
+      bindings_.release(*first);
+      return second.error();
+    }
+    bindings_.set_note(*first, number(*second));
+  }
+  table_[index].binding = number(*first);
+  return std::nullopt;
+}
+
+void FlowKeeper::release_bindings(FlowIndex index) {
+  const nat::BindingIndex first{table_[index].binding};
+  if (flows::is_upgraded_then_downgraded(table_[index])) {
+    bindings_.release(responder_binding(index));
+  }
+  bindings_.release(first);
+}
+
+nat::BindingIndex FlowKeeper::responder_binding(FlowIndex index) const {
+  const Flow& flow = table_[index];
+  const nat::BindingIndex first{flow.binding};
+  return flow.action == flows::Action::kDowngrade ? first
+                                                  : nat::BindingIndex{bindings_.note(first)};
 }
 
 void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCount& wire,
@@ -180,7 +212,7 @@ void FlowKeeper::end(FlowIndex index, EndReason reason) {
   }
   log(index, AuditEvent::Kind::kFlowEnd);
   if (flow.binding != flows::kNone32) {
-    bindings_.release(nat::BindingIndex{flow.binding});
+    release_bindings(index);
   }
   if (flow.name != flows::kNoName) {
     names_.release(flow.name);

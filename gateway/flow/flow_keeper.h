@@ -45,7 +45,7 @@ class FlowKeeper {
   };
 
   struct Opening {
-    Tunnel& tunnel;
+    Tunnel& tunnel;  // as Flow::tunnel
     flows::Action action{};
     std::uint16_t rule = flows::kDefaultRule;
     std::uint32_t peer_tunnel = flows::kNone32;
@@ -58,7 +58,8 @@ class FlowKeeper {
 
   void set_servant(Servant& servant) { servant_ = &servant; }
 
-  /// A new flow, with its binding when it is an upgraded TCP flow. Fails with the limit that it
+  /// A new flow, with its binding when it is an upgraded or downgraded TCP flow, and two when it is
+  /// both. Fails with the limit that it
   /// met; nothing has changed then.
   base::Result<flows::FlowIndex, flows::Drop> open(const flows::FlowKey& key,
                                                    const Opening& opening, base::Instant now);
@@ -78,6 +79,10 @@ class FlowKeeper {
   /// A packet of the flow: counted, its TCP phase followed.
   void touch(flows::FlowIndex index, flows::Side sender, const flows::WireCount& wire,
              const flows::Packet& packet, base::Instant now);
+  /// A packet of the flow that the initiator's tunnel did not carry: not counted.
+  void keep_alive(flows::FlowIndex index, base::Instant now) {
+    table_[index].last_seen_ns = base::to_nanoseconds(now);
+  }
   /// Packets of our own making, to the initiator.
   void count_down(flows::FlowIndex index, const flows::WireCount& wire);
 
@@ -98,6 +103,8 @@ class FlowKeeper {
   void for_each(Visit visit) {
     table_.for_each(visit);
   }
+  /// Of a downgraded TCP flow: the slot that stands for the responder.
+  [[nodiscard]] nat::BindingIndex responder_binding(flows::FlowIndex index) const;
   [[nodiscard]] nat::BindingTable& bindings() { return bindings_; }
   [[nodiscard]] const nat::BindingTable& bindings() const { return bindings_; }
   [[nodiscard]] const flows::FlowTable& table() const { return table_; }
@@ -112,6 +119,8 @@ class FlowKeeper {
  private:
   static constexpr std::uint32_t kExpireBudget = 1024;  // chosen: flows per tick and wake-up
 
+  std::optional<flows::Drop> claim_bindings(flows::FlowIndex index);
+  void release_bindings(flows::FlowIndex index);
   [[nodiscard]] base::Duration timeout(const flows::Flow& flow) const;
   void follow_phase(flows::FlowIndex index, flows::Side sender, flows::TcpFlags flags,
                     base::Instant now);

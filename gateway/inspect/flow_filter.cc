@@ -23,8 +23,8 @@ constexpr std::array kProtocols = {Protocol::kTcp, Protocol::kUdp, Protocol::kIc
                                    Protocol::kIcmpv6};
 constexpr std::array kStates = {FlowState::kDialing, FlowState::kSynReceived,
                                 FlowState::kEstablished, FlowState::kClosing, FlowState::kTimeWait};
-constexpr std::array kActions = {Action::kUpgrade, Action::kForward, Action::kReject,
-                                 Action::kDrop};
+constexpr std::array kActions = {Action::kUpgrade, Action::kForward, Action::kReject, Action::kDrop,
+                                 Action::kDowngrade};
 
 Unexpected<std::string> wrong(const std::string& why) {
   return Unexpected{"filter: " + why};

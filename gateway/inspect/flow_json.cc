@@ -60,8 +60,11 @@ void write_flow_facts(JsonWriter& json, const flows::Flow& flow, const FlowNames
   } else {
     json.text("name", names.host);
   }
-  json.text("action", flows::name(flow.action))
-      .text("rule", names.rule)
+  json.text("action", flows::name(flow.action));
+  if (flows::is_upgraded_then_downgraded(flow)) {
+    json.text("then", flows::name(flows::Action::kDowngrade));
+  }
+  json.text("rule", names.rule)
       .text("state", flows::name(flow.state))
       .number("age_ms", milliseconds_between(flow.created_ns, now_ns));
   if (has_upstream(flow)) {

@@ -24,8 +24,8 @@ struct FlowNames {
 inline constexpr std::string_view kDefaultRuleName = "default";
 
 /// id, tenant, tunnel, tunnel_id, protocol, source, destination, name (null where the destination
-/// was not looked up), action, rule, state, age_ms (as of `now_ns`, CLOCK_MONOTONIC), upstream
-/// (null where nothing is dialled).
+/// was not looked up), action, then ("downgrade", where it follows), rule, state, age_ms (as of
+/// `now_ns`, CLOCK_MONOTONIC), upstream (null where nothing is dialled).
 void write_flow_facts(JsonWriter& json, const flows::Flow& flow, const FlowNames& names,
                       std::int64_t now_ns);
 

@@ -71,6 +71,7 @@ struct GatewayStats {
   std::uint32_t dials = 0;
   std::uint32_t relays = 0;
   std::uint32_t pipes_in_use = 0;
+  std::uint32_t pool_sockets = 0;      // made in the sandbox ahead of need
   std::uint64_t relayed_up_bytes = 0;  // payload, client to upstream
   std::uint64_t relayed_down_bytes = 0;
   std::uint64_t sandbox_restarts = 0;

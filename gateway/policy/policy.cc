@@ -40,7 +40,7 @@ Policy::Policy(const Settings& settings) {
 Decision Policy::decide(const flows::FlowKey& key, bool to_tunnel) const {
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     if (rules_[i].matches(key, to_tunnel)) {
-      return {rules_[i].action, static_cast<std::uint16_t>(i)};
+      return {rules_[i].action, static_cast<std::uint16_t>(i), rules_[i].then_downgrade};
     }
   }
   return {to_tunnel ? flows::Action::kForward : flows::Action::kUpgrade, flows::kDefaultRule};
@@ -54,6 +54,7 @@ Policy::CompiledRule::CompiledRule(const Rule& rule,
                                    const std::vector<TenantSettings>& known_tenants)
     : name(rule.name),
       action(rule.action),
+      then_downgrade(rule.then == Then::kDowngrade),
       source(rule.match.source),
       destination(rule.match.destination),
       source_port(rule.match.source_port),

@@ -23,6 +23,7 @@ namespace gateway {
 struct Decision {
   flows::Action action{};
   std::uint16_t rule = flows::kDefaultRule;  // index into the rules of the settings
+  bool then_downgrade = false;
 
   friend bool operator==(const Decision&, const Decision&) = default;
 };
@@ -49,6 +50,7 @@ class Policy {
 
     std::string name;
     flows::Action action;
+    bool then_downgrade;
     std::vector<std::uint32_t> tenants;  // ids, sorted; empty lists here mean any
     std::bitset<256> protocols;
     std::vector<base::IpPrefix> source;

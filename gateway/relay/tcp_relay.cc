@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "gateway/loop/tcp_socket.h"
+
 namespace gateway {
 
 using base::Fd;
@@ -14,12 +16,6 @@ using base::Fd;
 namespace {
 
 constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
-
-// close(2) sends a FIN, or nothing new when one was sent; after this it sends an RST.
-void make_close_reset(const Fd& fd) {
-  const linger abort{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-}
 
 // Whether bytes wait in the socket that were never sent yet.
 bool has_unsent(const Fd& fd) {
@@ -52,7 +48,7 @@ TcpRelay::~TcpRelay() {
     loop_.unwatch(ends_[i].fd, ends_[i]);
     pumps_[i].release(pipes_);
     if (abort_) {
-      make_close_reset(ends_[i].fd);
+      reset_on_close(ends_[i].fd);
     }
   }
 }

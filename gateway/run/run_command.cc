@@ -25,6 +25,7 @@
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
 
+#include "flows/protocol.h"
 #include "gateway/control/socket_path.h"
 #include "gateway/gateway.h"
 #include "gateway/log.h"
@@ -100,6 +101,14 @@ Settings settings_for_run(const RunOptions& options) {
   // stderr belongs to the command: only what it must know.
   settings.log.level = std::max(settings.log.level, LogSettings::Level::kWarn);
   return settings;
+}
+
+void say_if_chosen(const OpenedPort& port) {
+  if (port.kernel_chose) {
+    std::fprintf(stderr, "liftgate run: published %s/%s to %s\n",
+                 port.host.local.to_string().c_str(),
+                 flows::protocol_name(port.host.protocol).c_str(), port.to.to_string().c_str());
+  }
 }
 
 // The signals that are meant for the command, as a descriptor. Before there are threads, so that
@@ -201,6 +210,10 @@ int run(const RunOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
   Fd signals = block_signals_for_command();
   const Inside inside;
+  auto published = open_published_ports(options.publish, {inside.v4, inside.v6});
+  if (!published) {
+    return fail(published.error());
+  }
   const ResolverPlan resolvers =
       plan_resolvers(host_resolv_conf(), inside.gateway_v4, inside.gateway_v6);
   auto sandbox = netns::Sandbox::start(sandbox_of(inside, resolvers));
@@ -220,9 +233,16 @@ int run(const RunOptions& options) {
   if (const auto opened = gateway.open_control(); !opened) {
     return fail(opened.error());
   }
+  if (const auto opened = gateway.open_published_ports(); !opened) {
+    return fail(opened.error());
+  }
   gateway.add_tun(std::move(sandbox->tun()),
                   tunnel_of(inside, sandbox->offload(), options.command.front()),
                   settings.tenants.front().name);
+  for (OpenedPort& port : *published) {
+    say_if_chosen(port);
+    gateway.publish(std::move(port.host), settings.tenants.front().name, port.to);
+  }
   const auto process = netns::spawn(*sandbox, {.argv = options.command});
   if (!process) {
     return fail(process.error(), status_of_spawn_error(process.error()));

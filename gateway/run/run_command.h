@@ -5,20 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "base/endpoint.h"
-#include "flows/packet.h"
+#include "base/ip_address.h"
 #include "gateway/config/settings.h"
+#include "gateway/run/publish.h"
 
 namespace gateway {
-
-/// `--publish HOSTPORT:PORT[/tcp|/udp]`: connections to `host` here reach `inside` there.
-struct PublishedPort {
-  base::Port host{};
-  base::Port inside{};
-  flows::Protocol protocol = flows::Protocol::kTcp;
-
-  friend bool operator==(const PublishedPort&, const PublishedPort&) = default;
-};
 
 struct RunOptions {
   Settings settings;

@@ -69,6 +69,9 @@ int serve(const Settings& settings) {
   if (const auto opened = (*gateway)->open_doors(); !opened) {
     return fail(opened.error());
   }
+  if (const auto opened = (*gateway)->open_published_ports(); !opened) {
+    return fail(opened.error());
+  }
   log_info("ready control={}", settings.control_path);
   context.run();
   gateway->reset();

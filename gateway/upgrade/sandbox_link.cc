@@ -1,7 +1,5 @@
 #include "gateway/upgrade/sandbox_link.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -22,14 +20,10 @@ namespace {
 // Chosen: the largest that IPv4 allows. The MSS follows the client's, not this.
 constexpr std::uint32_t kTunMtuBytes = 65535;
 
-Fd open_spare() {
-  return Fd::adopt(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-}
-
 }  // namespace
 
 SandboxLink::SandboxLink(EventLoop& loop, PacketArena& arena, Owner& owner)
-    : loop_(loop), arena_(arena), owner_(owner), spare_(open_spare()) {
+    : loop_(loop), arena_(arena), owner_(owner), pool_(loop, owner) {
   tun_ready_.link = this;
   helper_died_.link = this;
 }
@@ -67,7 +61,10 @@ SysResult<void> SandboxLink::install(netns::Sandbox sandbox) {
       return watched;
     }
   }
-  return loop_.watch(sandbox_->pidfd(), EPOLLIN, helper_died_);
+  if (auto watched = loop_.watch(sandbox_->pidfd(), EPOLLIN, helper_died_); !watched) {
+    return watched;
+  }
+  return pool_.install(*sandbox_);
 }
 
 void SandboxLink::uninstall() {
@@ -80,6 +77,7 @@ void SandboxLink::uninstall() {
     loop_.unwatch(sandbox_->listeners()[i], listeners_ready_[i]);
   }
   loop_.unwatch(sandbox_->pidfd(), helper_died_);
+  pool_.uninstall();
   sandbox_.reset();
 }
 
@@ -148,44 +146,13 @@ void SandboxLink::drain() {
 }
 
 void SandboxLink::accept_all(const Fd& listener) {
-  for (;;) {
-    base::SocketAddress peer;
-    Fd socket = Fd::adopt(
-        ::accept4(listener.get(), peer.data(), &peer.size(), SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (socket.is_open()) {
-      if (const auto endpoint = peer.endpoint()) {
-        owner_.accepted(std::move(socket), *endpoint);
-      }
-      continue;
-    }
-    if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO) {
-      continue;  // that one is gone, the next may be there
-    }
-    const bool out_of_descriptors = errno == EMFILE || errno == ENFILE;
-    if (!out_of_descriptors || !refuse_one(listener)) {
-      return;  // EAGAIN; or ENOBUFS, ENOMEM: the next wake-up tries again
+  while (auto arrival = acceptor_.next(listener)) {
+    if (arrival->socket.is_open()) {
+      owner_.accepted(std::move(arrival->socket), arrival->peer);
+    } else {
+      owner_.refused(arrival->peer);
     }
   }
-}
-
-// Without a free descriptor a waiting connection could be neither accepted nor refused, and the
-// listener would stay readable for ever. The spare one buys a refusal.
-bool SandboxLink::refuse_one(const Fd& listener) {
-  spare_.reset();
-  base::SocketAddress peer;
-  Fd socket =
-      Fd::adopt(::accept4(listener.get(), peer.data(), &peer.size(), SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (socket.is_open()) {
-    const linger abort{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-    socket.reset();
-    if (const auto endpoint = peer.endpoint()) {
-      owner_.refused(*endpoint);
-    }
-  }
-  const bool refused = peer.endpoint().has_value();
-  spare_ = open_spare();
-  return refused;  // EMFILE comes before EAGAIN: nobody may be waiting at all
 }
 
 }  // namespace gateway

@@ -1,5 +1,5 @@
 // SandboxLink: the shard's end of its sandbox: packets in and out of the TUN, accepted connections,
-// and the helper's death.
+// sockets that were made inside, and the helper's death.
 //
 // Theory of operation
 //
@@ -22,6 +22,8 @@
 #include "base/fd.h"
 #include "flows/coalescer.h"
 #include "flows/packet.h"
+#include "gateway/downgrade/socket_pool.h"
+#include "gateway/loop/acceptor.h"
 #include "gateway/loop/event_loop.h"
 #include "gateway/onramp/packet_arena.h"
 #include "netns/sandbox.h"
@@ -31,7 +33,7 @@ namespace gateway {
 /// Belongs to the shard's thread.
 class SandboxLink {
  public:
-  class Owner {
+  class Owner : public SocketPool::Owner {
    public:
     /// Packets that the kernel inside has sent; gone after the call.
     virtual void packets_from_sandbox(std::span<RawPacket> packets) = 0;
@@ -58,6 +60,8 @@ class SandboxLink {
   /// Gives the sandbox up: everything of it is closed.
   void uninstall();
   [[nodiscard]] bool is_up() const { return sandbox_.has_value(); }
+  [[nodiscard]] SocketPool& pool() { return pool_; }
+  [[nodiscard]] const SocketPool& pool() const { return pool_; }
 
   /// Takes a packet for the kernel inside; written by flush() at the latest. `packet.bytes` stay as
   /// they are until then.
@@ -89,7 +93,6 @@ class SandboxLink {
 
   bool read_batch();  // true: there may be more
   void accept_all(const base::Fd& listener);
-  bool refuse_one(const base::Fd& listener);
   void write_out(const flows::Coalescer::Outgoing& outgoing);
 
   EventLoop& loop_;
@@ -101,7 +104,8 @@ class SandboxLink {
   TunReady tun_ready_;
   std::array<ListenerReady, 2> listeners_ready_;
   HelperDied helper_died_;
-  base::Fd spare_;  // kept open to be closed when there is no other descriptor to accept with
+  Acceptor acceptor_;
+  SocketPool pool_;
 };
 
 }  // namespace gateway

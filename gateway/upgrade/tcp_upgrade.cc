@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/endpoint.h"
 #include "gateway/flow/sandbox_plan.h"
+#include "gateway/loop/tcp_socket.h"
 #include "gateway/upgrade/mss.h"
 #include "gateway/upgrade/socket_error.h"
 #include "nat/rewrite.h"
@@ -26,33 +27,14 @@ using flows::FlowIndex;
 using flows::FlowState;
 using flows::Unreachable;
 
-namespace {
-
-void set_option(const Fd& socket, int level, int name, int value) {
-  ::setsockopt(socket.get(), level, name, &value, sizeof(value));
-}
-
-// Both sockets of a relay: what is written is sent, and a peer that vanished is noticed.
-void set_relay_options(const Fd& socket) {
-  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
-  // Chosen: after 10 idle minutes, every minute, 6 times; RFC 1122 4.2.3.6 asks for 2 hours by
-  // default because of costs that a tunnel does not have.
-  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, 600);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, 60);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 6);
-}
-
-void reset_on_close(const Fd& socket) {
-  const linger abort{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-}
-
-}  // namespace
-
 TcpUpgrade::TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox,
-                       Handshake handshake, Owner& owner)
-    : loop_(loop), flows_(flows), sandbox_(sandbox), handshake_(handshake), owner_(owner) {}
+                       TcpDowngrade& downgrade, Handshake handshake, Owner& owner)
+    : loop_(loop),
+      flows_(flows),
+      sandbox_(sandbox),
+      downgrade_(downgrade),
+      handshake_(handshake),
+      owner_(owner) {}
 
 TcpUpgrade::~TcpUpgrade() = default;
 
@@ -111,6 +93,13 @@ void TcpUpgrade::open(FlowIndex flow, const RawPacket& syn, const flows::Packet&
   }
 }
 
+void TcpUpgrade::open_accepted(FlowIndex flow, Fd client) {
+  Session& session = new_session(flow);
+  set_relay_options(client);
+  session.client = std::move(client);
+  dial(session);
+}
+
 void TcpUpgrade::hold(Session& session, const RawPacket& syn, const flows::Packet& parsed) {
   session.syn = std::make_unique<HeldSyn>();
   session.syn->vnet = syn.vnet;
@@ -166,31 +155,63 @@ void TcpUpgrade::admit_syn(Session& session) {
 }
 
 void TcpUpgrade::dial(Session& session) {
-  Tenant& tenant = flows_.tunnel(flows_[session.flow].tunnel)->tenant();
-  const base::Endpoint& upstream = flows_[session.flow].upstream;
-  const base::SocketAddress address(upstream);
-  session.upstream = Fd::adopt(
-      ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
-  if (!session.upstream.is_open()) {
-    dial_failed(session, errno);
+  auto socket = start_dial(session);
+  session.awaits_socket = !socket && socket.error() == EAGAIN;
+  if (session.awaits_socket) {
+    awaiting_sockets_.push_back(session.index);
+  } else if (!socket) {
+    const bool from_pool = flows::is_downgraded(flows_[session.flow]);
+    dial_failed(session, socket.error(), from_pool ? Drop::kNoPoolSocket : Drop::kNoDescriptor);
     return;
-  }
-  set_relay_options(session.upstream);
-  if (::connect(session.upstream.get(), address.data(), address.size()) != 0 &&
-      errno != EINPROGRESS) {
-    dial_failed(session, errno);
-    return;
-  }
-  if (const auto watched = loop_.watch(session.upstream, EPOLLOUT, session); !watched) {
-    dial_failed(session, watched.error().code.value());
-    return;
+  } else {
+    session.upstream = std::move(*socket);
+    set_relay_options(session.upstream);
+    if (const auto watched = loop_.watch(session.upstream, EPOLLOUT, session); !watched) {
+      dial_failed(session, watched.error().code.value());
+      return;
+    }
   }
   session.dialling = true;
-  ++tenant.dials;
+  ++flows_.tunnel(flows_[session.flow].tunnel)->tenant().dials;
+}
+
+// A connecting socket, or the errno why there is none.
+base::Result<Fd, int> TcpUpgrade::start_dial(const Session& session) {
+  if (flows::is_downgraded(flows_[session.flow])) {
+    return downgrade_.connect(session.flow);
+  }
+  const base::SocketAddress address(flows_[session.flow].upstream);
+  Fd socket = Fd::adopt(
+      ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  if (!socket.is_open() ||
+      (::connect(socket.get(), address.data(), address.size()) != 0 && errno != EINPROGRESS)) {
+    return base::Unexpected{errno};
+  }
+  return socket;
+}
+
+void TcpUpgrade::sockets_arrived(bool v4, bool failed) {
+  for (const std::uint32_t index : std::exchange(awaiting_sockets_, {})) {
+    Session& session = *sessions_[index];
+    if (!session.awaits_socket) {
+      continue;  // it has ended meanwhile
+    }
+    if (flows_[session.flow].key.destination.address.is_v4() != v4) {
+      awaiting_sockets_.push_back(index);
+      continue;
+    }
+    end_dial(session);
+    if (failed) {
+      dial_failed(session, ENOBUFS, Drop::kNoPoolSocket);
+    } else {
+      dial(session);
+    }
+  }
 }
 
 void TcpUpgrade::end_dial(Session& session) {
   session.dialling = false;
+  session.awaits_socket = false;
   loop_.unwatch(session.upstream, session);
   --flows_.tunnel(flows_[session.flow].tunnel)->tenant().dials;
 }
@@ -209,12 +230,12 @@ void TcpUpgrade::dial_answered(Session& session) {
   }
 }
 
-void TcpUpgrade::dial_failed(Session& session, int error) {
+void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
   const FlowIndex flow = session.flow;
   const auto unreachable = as_unreachable(error);
   EndReason reason = unreachable ? EndReason::kUnreachable : EndReason::kRefused;
   if (is_our_lack(error)) {
-    owner_.dropped(flow, Drop::kNoDescriptor);
+    owner_.dropped(flow, lack);
     reason = EndReason::kNoDescriptor;
   } else if (error == ETIMEDOUT) {
     reason = EndReason::kTimedOut;
@@ -243,6 +264,9 @@ void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
 }
 
 void TcpUpgrade::start_relay(Session& session) {
+  if (flows_[session.flow].state == FlowState::kDialing) {  // published: nothing was held
+    flows_.set_state(session.flow, FlowState::kEstablished, loop_.now());
+  }
   session.relay.emplace(loop_, pipes_, std::move(session.client), std::move(session.upstream),
                         session);
   ++relays_;

@@ -13,6 +13,11 @@
 // `handshake: eager` the SYN enters at once and the dial follows the accept; a failed dial is then
 // an RST on an open connection.
 //
+// The dial of a flow that is downgraded goes through the sandbox as well (tcp_downgrade.h), and so
+// does that of a connection to a published port, which was accepted before it came here: a Session
+// that begins with its client's socket. Its failed dial is an RST, for its client's SYN has been
+// answered by the host's own kernel.
+//
 // One Session serves one flow from its SYN to its last byte; Flow::attachment is its index.
 #pragma once
 
@@ -23,6 +28,7 @@
 
 #include "base/fd.h"
 #include "flows/reply.h"
+#include "gateway/downgrade/tcp_downgrade.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/loop/event_loop.h"
 #include "gateway/onramp/raw_packet.h"
@@ -47,12 +53,14 @@ class TcpUpgrade final {
     ~Owner() = default;
   };
 
-  TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox, Handshake handshake,
-             Owner& owner);
+  TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox, TcpDowngrade& downgrade,
+             Handshake handshake, Owner& owner);
   ~TcpUpgrade();
 
   /// The first SYN of a flow that has just been opened, as it came in.
   void open(flows::FlowIndex flow, const RawPacket& syn, const flows::Packet& parsed);
+  /// The same for a flow whose client has been accepted already, on a published port.
+  void open_accepted(flows::FlowIndex flow, base::Fd client);
   /// A later packet of the client, not rewritten yet. True: it is to enter the sandbox.
   bool admits(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed);
   /// Rewrites a packet of the client to its binding. Only while the flow is claimed one.
@@ -63,6 +71,8 @@ class TcpUpgrade final {
                         const nat::Quote& quote);
 
   void accepted(base::Fd client, flows::FlowIndex flow);
+  /// Sockets for dials that wait for one; `failed`: there are none to come.
+  void sockets_arrived(bool v4, bool failed);
   /// `flow` is over: closes its sockets, with RST where they were open.
   void detach(flows::FlowIndex flow);
   /// Ends resets whose last bytes have gone out meanwhile.
@@ -94,10 +104,11 @@ class TcpUpgrade final {
     std::uint32_t index = 0;
     flows::FlowIndex flow = flows::kNoFlowIndex;  // none: the session is free
     base::Fd upstream;                            // being dialled, or waiting for the accept
-    base::Fd client;                              // eager: waiting for the dial
+    base::Fd client;                              // eager or published: waiting for the dial
     std::unique_ptr<HeldSyn> syn;
     std::optional<TcpRelay> relay;
     bool dialling = false;
+    bool awaits_socket = false;  // while dialling: the pool is empty
   };
 
   Session& new_session(flows::FlowIndex flow);
@@ -106,8 +117,9 @@ class TcpUpgrade final {
   void hold(Session& session, const RawPacket& syn, const flows::Packet& parsed);
   void admit_syn(Session& session);
   void dial(Session& session);
+  base::Result<base::Fd, int> start_dial(const Session& session);
   void dial_answered(Session& session);
-  void dial_failed(Session& session, int error);
+  void dial_failed(Session& session, int error, flows::Drop lack = flows::Drop::kNoDescriptor);
   void end_dial(Session& session);
   void start_relay(Session& session);
   void relay_ended(Session& session, TcpRelay::Outcome outcome);
@@ -115,12 +127,14 @@ class TcpUpgrade final {
   EventLoop& loop_;
   FlowKeeper& flows_;
   SandboxLink& sandbox_;
+  TcpDowngrade& downgrade_;
   Handshake handshake_;
   Owner& owner_;
   PipePool pipes_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> lingering_;
+  std::vector<std::uint32_t> awaiting_sockets_;
   std::uint32_t relays_ = 0;
   std::uint64_t relayed_up_bytes_ = 0;
   std::uint64_t relayed_down_bytes_ = 0;

@@ -11,8 +11,9 @@ namespace gateway {
 /// Belongs to the shard's thread. What it refers to outlives it.
 class Upgrades final : public FlowKeeper::Servant {
  public:
-  Upgrades(const FlowKeeper& flows, TcpUpgrade& of_tcp, UdpUpgrade& of_udp, PingUpgrade& of_ping)
-      : tcp(of_tcp), udp(of_udp), ping(of_ping), flows_(flows) {}
+  Upgrades(const FlowKeeper& flows, TcpUpgrade& of_tcp, TcpDowngrade& to_tcp, UdpUpgrade& of_udp,
+           PingUpgrade& of_ping)
+      : tcp(of_tcp), tcp_downgrade(to_tcp), udp(of_udp), ping(of_ping), flows_(flows) {}
 
   void detach(flows::FlowIndex flow) override {
     if (protocol_of(flow) == flows::Protocol::kTcp) {
@@ -28,6 +29,7 @@ class Upgrades final : public FlowKeeper::Servant {
   }
 
   TcpUpgrade& tcp;
+  TcpDowngrade& tcp_downgrade;
   UdpUpgrade& udp;
   PingUpgrade& ping;
 

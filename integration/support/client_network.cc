@@ -242,9 +242,12 @@ std::error_code ClientNetwork::try_connect(const base::Endpoint& to, base::Durat
                                     limit);
 }
 
-Fd ClientNetwork::listen(const std::string& text) const {
-  const base::SocketAddress at(base::Endpoint{address(text), base::Port{0}});
+Fd ClientNetwork::listen(const std::string& text, std::uint16_t port) const {
+  const base::SocketAddress at(base::Endpoint{address(text), base::Port{port}});
   Fd listener = socket(at.family(), SOCK_STREAM);
+  const int on = 1;
+  must_call(::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)),
+            "SO_REUSEADDR");
   must_call(::bind(listener.get(), at.data(), at.size()), "bind " + text);
   must_call(::listen(listener.get(), SOMAXCONN), "listen");
   return listener;

@@ -69,8 +69,8 @@ class ClientNetwork {
   /// How a connect from inside ends; no error when it works.
   [[nodiscard]] std::error_code try_connect(const base::Endpoint& to,
                                             base::Duration limit = kPatience) const;
-  /// A listening socket inside, on the client's own address of the family.
-  [[nodiscard]] base::Fd listen(const std::string& address) const;
+  /// A listening socket inside, on the client's own address of the family. Its ports are its own.
+  [[nodiscard]] base::Fd listen(const std::string& address, std::uint16_t port = 0) const;
 
   /// Ends the tunnel, as a device that goes away. The sandbox remains.
   void close_tunnel();

@@ -52,8 +52,7 @@ base::Endpoint any_port_of(const std::string& text) {
 }  // namespace
 
 struct TcpServer::State {
-  State(Handler serve, const std::string& where)
-      : handler(std::move(serve)), listener(listen_on(any_port_of(where))) {
+  State(Handler serve, Fd socket) : handler(std::move(serve)), listener(std::move(socket)) {
     acceptor = std::thread([this] { accept_all(); });
   }
   ~State() {
@@ -123,12 +122,14 @@ struct TcpServer::State {
   std::thread acceptor;
 };
 
-TcpServer::TcpServer(Handler handler, const std::string& address)
-    : state_(std::make_unique<State>(std::move(handler), address)) {}
+Listening::Listening(const std::string& address) : socket_(listen_on(any_port_of(address))) {}
+
+TcpServer::TcpServer(Handler handler, Listening where)
+    : state_(std::make_unique<State>(std::move(handler), where.take())) {}
 TcpServer::~TcpServer() = default;
 TcpServer::TcpServer(TcpServer&&) noexcept = default;
 
-TcpServer TcpServer::echo(const std::string& address) {
+TcpServer TcpServer::echo(Listening where) {
   return TcpServer(
       [](TcpConnection& connection, Served& served) {
         served.end = connection.drain(
@@ -141,10 +142,10 @@ TcpServer TcpServer::echo(const std::string& address) {
           connection.finish_sending();
         }
       },
-      address);
+      std::move(where));
 }
 
-TcpServer TcpServer::discard(const std::string& address) {
+TcpServer TcpServer::discard(Listening where) {
   return TcpServer(
       [](TcpConnection& connection, Served& served) {
         const Pattern pattern;
@@ -154,10 +155,10 @@ TcpServer TcpServer::discard(const std::string& address) {
         served.received_bytes = checker.bytes();
         served.pattern_is_right = checker.is_right();
       },
-      address);
+      std::move(where));
 }
 
-TcpServer TcpServer::source(std::uint64_t bytes, const std::string& address) {
+TcpServer TcpServer::source(std::uint64_t bytes, Listening where) {
   return TcpServer(
       [bytes](TcpConnection& connection, Served& served) {
         const Pattern pattern;
@@ -171,10 +172,10 @@ TcpServer TcpServer::source(std::uint64_t bytes, const std::string& address) {
         connection.finish_sending();
         served.end = connection.wait_for_end(kUntilStopped);
       },
-      address);
+      std::move(where));
 }
 
-TcpServer TcpServer::half_closing(const std::string& greeting, const std::string& address) {
+TcpServer TcpServer::half_closing(const std::string& greeting, Listening where) {
   return TcpServer(
       [greeting](TcpConnection& connection, Served& served) {
         connection.send(greeting);
@@ -186,10 +187,10 @@ TcpServer TcpServer::half_closing(const std::string& greeting, const std::string
         served.received_bytes = checker.bytes();
         served.pattern_is_right = checker.is_right();
       },
-      address);
+      std::move(where));
 }
 
-TcpServer TcpServer::answer_after_end(const std::string& address) {
+TcpServer TcpServer::answer_after_end(Listening where) {
   return TcpServer(
       [](TcpConnection& connection, Served& served) {
         const std::string all = connection.receive_all();
@@ -197,19 +198,19 @@ TcpServer TcpServer::answer_after_end(const std::string& address) {
         served.received_bytes = all.size();
         connection.send(all);
       },
-      address);
+      std::move(where));
 }
 
-TcpServer TcpServer::resetting(std::size_t bytes, const std::string& address) {
+TcpServer TcpServer::resetting(std::size_t bytes, Listening where) {
   return TcpServer(
       [bytes](TcpConnection& connection, Served& served) {
         served.received_bytes = connection.receive(bytes).size();
         connection.reset_on_close();
       },
-      address);
+      std::move(where));
 }
 
-TcpServer TcpServer::holding(const std::string& address) {
+TcpServer TcpServer::holding(Listening where) {
   return TcpServer(
       [](TcpConnection& connection, Served&) {
         // Until the peer has gone, or the server shuts the socket down.
@@ -217,10 +218,10 @@ TcpServer TcpServer::holding(const std::string& address) {
         while (::poll(&hang_up, 1, -1) < 0) {
         }
       },
-      address);
+      std::move(where));
 }
 
-TcpServer TcpServer::program(const Program::Words& words, const std::string& address) {
+TcpServer TcpServer::program(const Program::Words& words, Listening where) {
   return TcpServer(
       [words](TcpConnection& connection, Served& served) {
         // Most programs take EAGAIN for the end of their input or output.
@@ -236,7 +237,7 @@ TcpServer TcpServer::program(const Program::Words& words, const std::string& add
         (void)program.wait();
         served.end = End::kFin;
       },
-      address);
+      std::move(where));
 }
 
 base::Endpoint TcpServer::endpoint() const {

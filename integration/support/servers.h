@@ -29,35 +29,47 @@ struct Served {
   bool finished = false;             // the server is done with it
 };
 
+/// Where a server listens: at an address of the host network, on a port of the kernel's choice, or
+/// on a socket of the test's own, which may be one of another network.
+class Listening {
+ public:
+  Listening(const std::string& address);  // NOLINT(google-explicit-constructor)
+  Listening(const char* address) : Listening(std::string(address)) {}  // NOLINT
+  Listening(base::Fd socket) : socket_(std::move(socket)) {}           // NOLINT
+
+  base::Fd take() { return std::move(socket_); }
+
+ private:
+  base::Fd socket_;
+};
+
 class TcpServer {
  public:
   /// Serves one connection, on a thread of its own, and leaves the closing to the server. When it
   /// throws, the connection is reset.
   using Handler = std::function<void(TcpConnection& connection, Served& served)>;
 
-  explicit TcpServer(Handler handler, const std::string& address = host::kServer4);
+  explicit TcpServer(Handler handler, Listening where = host::kServer4);
   ~TcpServer();  // ends every connection
   TcpServer(TcpServer&&) noexcept;
   TcpServer& operator=(TcpServer&&) = delete;
 
   /// Sends back what comes; FIN for FIN.
-  static TcpServer echo(const std::string& address = host::kServer4);
+  static TcpServer echo(Listening where = host::kServer4);
   /// Reads everything, compares it with Pattern(1), answers the FIN with one.
-  static TcpServer discard(const std::string& address = host::kServer4);
+  static TcpServer discard(Listening where = host::kServer4);
   /// Sends `bytes` of Pattern(1) at once, then FIN; ends when the peer does.
-  static TcpServer source(std::uint64_t bytes, const std::string& address = host::kServer4);
+  static TcpServer source(std::uint64_t bytes, Listening where = host::kServer4);
   /// Sends `greeting` and FIN first, then reads to the end: the half-closed way round.
-  static TcpServer half_closing(const std::string& greeting,
-                                const std::string& address = host::kServer4);
+  static TcpServer half_closing(const std::string& greeting, Listening where = host::kServer4);
   /// Reads everything to the FIN, and only then answers with what it had got.
-  static TcpServer answer_after_end(const std::string& address = host::kServer4);
+  static TcpServer answer_after_end(Listening where = host::kServer4);
   /// Resets as soon as `bytes` have come.
-  static TcpServer resetting(std::size_t bytes = 0, const std::string& address = host::kServer4);
+  static TcpServer resetting(std::size_t bytes = 0, Listening where = host::kServer4);
   /// Accepts, reads nothing, says nothing, until it is destroyed.
-  static TcpServer holding(const std::string& address = host::kServer4);
+  static TcpServer holding(Listening where = host::kServer4);
   /// Starts a program for each connection, with the connection as its input and output (inetd).
-  static TcpServer program(const Program::Words& words,
-                           const std::string& address = host::kServer4);
+  static TcpServer program(const Program::Words& words, Listening where = host::kServer4);
 
   [[nodiscard]] base::Endpoint endpoint() const;
   [[nodiscard]] std::uint16_t port() const { return base::number(endpoint().port); }

@@ -173,6 +173,17 @@ base::Endpoint TcpConnection::peer() const {
   return address.endpoint().value();
 }
 
+End end_of_new_connection(const base::Endpoint& to) {
+  Fd socket = new_socket(base::SocketAddress(to).family());
+  if (const auto error = TcpConnection::try_connect(socket, to)) {
+    if (error.value() == ECONNRESET) {
+      return End::kReset;
+    }
+    give_up("connecting to " + to.to_string() + ": " + error.message());
+  }
+  return TcpConnection(std::move(socket)).wait_for_end();
+}
+
 Fd listen_on(const base::Endpoint& at) {
   const base::SocketAddress address(at);
   Fd socket = new_socket(address.family());

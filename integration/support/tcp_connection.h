@@ -59,6 +59,10 @@ class TcpConnection {
   base::Fd socket_;
 };
 
+/// How a connection from the host side ends that is never used: whoever accepts it may end it
+/// before connect(2) has returned.
+End end_of_new_connection(const base::Endpoint& to);
+
 /// A socket bound to `at`, listening; port 0 is the kernel's choice.
 base::Fd listen_on(const base::Endpoint& at);
 base::Endpoint local_endpoint(const base::Fd& socket);

@@ -117,14 +117,29 @@ TEST(CommandLine, UsageErrorsOfRun) {
             "--map-host takes an IP address, got \"here\"; see `liftgate run --help`");
 }
 
-TEST(CommandLine, PublishIsReadAndRefused) {
-  for (const char* right : {"8080:80", "8080:80/tcp", "53:5353/udp"}) {
-    EXPECT_EQ(usage_error({"run", "--publish", right, "ls"}),
-              "--publish is not supported by this version yet; see `liftgate run --help`");
-  }
-  for (const char* wrong : {"80", "0:80", "80:0", "80:65536", "80:80/sctp", ":80", "80:", "a:b"}) {
+TEST(CommandLine, PublishIsRead) {
+  const auto published = [](const char* text) {
+    return parse({"run", "--publish", text, "ls"}).publish;
+  };
+  using flows::Protocol;
+  const auto port = [](std::uint16_t number) { return base::Port{number}; };
+  EXPECT_THAT(published("8080:80"), ElementsAre(PublishedPort{{}, port(8080), port(80)}));
+  EXPECT_THAT(published("8080:80/tcp"), ElementsAre(PublishedPort{{}, port(8080), port(80)}));
+  EXPECT_THAT(published("0:80"), ElementsAre(PublishedPort{{}, port(0), port(80)}));
+  EXPECT_THAT(published("53:5353/udp"),
+              ElementsAre(PublishedPort{{}, port(53), port(5353), Protocol::kUdp}));
+  EXPECT_THAT(
+      published("127.0.0.1:8080:80"),
+      ElementsAre(PublishedPort{base::IpAddress::parse("127.0.0.1"), port(8080), port(80)}));
+  EXPECT_THAT(published("[::1]:8080:80"),
+              ElementsAre(PublishedPort{base::IpAddress::parse("::1"), port(8080), port(80)}));
+}
+
+TEST(CommandLine, PublishThatIsNoPairOfPortsIsAUsageError) {
+  for (const char* wrong : {"80", "80:0", "80:65536", "80:80/sctp", ":80", "80:", "a:b", "-1:80",
+                            "::1:80:80", "1.2.3:80:80", "65536:80", "80:80/tcp/udp"}) {
     EXPECT_THAT(usage_error({"run", "--publish", wrong, "ls"}),
-                HasSubstr("--publish takes HOSTPORT:PORT[/tcp|/udp]"))
+                HasSubstr("--publish takes [ADDR:]HOSTPORT:PORT[/tcp|/udp]"))
         << wrong;
   }
 }

@@ -269,6 +269,7 @@ Facts facts_of_stats(const Json& stats) {
       {"dials under way", digits_at(stats, "dials")},
       {"relays", digits_at(stats, "relays")},
       {"pipes in use", digits_at(stats, "pipes_in_use")},
+      {"pool sockets", digits_at(stats, "pool_sockets")},
       {"relayed up", human_bytes(number_at(stats, "relayed_up_bytes"))},
       {"relayed down", human_bytes(number_at(stats, "relayed_down_bytes"))},
       {"from tunnels", digits_at(stats.at("up"), "packets") + " packets, " + bytes_at(stats, "up")},

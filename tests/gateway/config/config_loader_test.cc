@@ -281,8 +281,6 @@ log: [json]
 }
 
 TEST(ConfigLoader, KeysOfLaterVersionsAreNotIgnored) {
-  EXPECT_THAT(problems_of("publish: []"),
-              ElementsAre("1:1: publish: not supported by this version yet"));
   EXPECT_THAT(problems_of("workers: 1"), ElementsAre());
   EXPECT_THAT(problems_of("workers: two"),
               ElementsAre("1:10: workers: expected auto or 1, got \"two\""));
@@ -463,6 +461,57 @@ TEST_F(ConfigFile, ThatIsHugeIsRefused) {
   const auto loaded = load_config_file(file);
   ASSERT_FALSE(loaded);
   EXPECT_THAT(loaded.error()[0].what, HasSubstr("longer than 1 MiB"));
+}
+
+TEST(ConfigLoader, TenantPublishesPorts) {
+  const Settings settings = load(R"(
+tenants:
+  - name: acme
+    publish:
+      - {listen: "127.0.0.1:8080", to: "100.64.0.2:80"}
+      - {listen: "[::]:0", to: "[fd00:64::2]:53", protocol: udp}
+)");
+  const auto endpoint = [](const char* text) { return *base::Endpoint::parse(text); };
+  EXPECT_THAT(settings.tenants.at(0).publish,
+              ElementsAre(PublishedEndpoint{endpoint("127.0.0.1:8080"), endpoint("100.64.0.2:80")},
+                          PublishedEndpoint{endpoint("[::]:0"), endpoint("[fd00:64::2]:53"),
+                                            flows::Protocol::kUdp}));
+}
+
+TEST(ConfigLoader, PublishedPortThatCannotBeIsSaid) {
+  EXPECT_THAT(problems_of("tenants:\n"
+                          "  - name: acme\n"
+                          "    publish:\n"
+                          "      - {listen: 8080, to: \"100.64.0.2:80\"}\n"
+                          "      - {listen: \"127.0.0.1:1\", to: \"100.64.0.2:0\"}\n"
+                          "      - {listen: \"127.0.0.1:2\", to: \"1.2.3.4:5\", protocol: icmp}\n"
+                          "      - {listen: \"127.0.0.1:3\"}\n"),
+              ElementsAre(HasSubstr("4:18: tenants[0].publish[0].listen: expected an address and "
+                                    "port such as 192.0.2.1:443 or \"[2001:db8::1]:443\", got "),
+                          HasSubstr("5:37: tenants[0].publish[1].to: expected a port from 1 to "
+                                    "65535, got "),
+                          HasSubstr("6:60: tenants[0].publish[2].protocol: expected tcp or udp"),
+                          "7:9: tenants[0].publish[3].to: missing"));
+  EXPECT_THAT(problems_of("tenants:\n"
+                          "  - {name: a, publish: [{listen: \"0.0.0.0:1\", to: \"1.2.3.4:5\"}]}\n"
+                          "  - {name: b, publish: [{listen: \"0.0.0.0:1\", to: \"1.2.3.4:6\"},\n"
+                          "                         {listen: \"0.0.0.0:1\", to: \"1.2.3.4:6\", "
+                          "protocol: udp}]}\n"),
+              ElementsAre(HasSubstr("tenants[1].publish: 0.0.0.0:1 is published twice: "
+                                    "tenants[0]")));
+}
+
+TEST(ConfigLoader, DowngradeFollowsAnUpgradeOnly) {
+  EXPECT_EQ(load("rules: [{name: ssh, action: upgrade, then: downgrade}]").rules.at(0).then,
+            Then::kDowngrade);
+  EXPECT_THAT(problems_of("rules:\n"
+                          "  - {name: a, action: forward, then: downgrade}\n"
+                          "  - {name: b, action: upgrade, then: forward}\n"
+                          "  - {name: c, action: upgrade, then: downgrade,\n"
+                          "     match: {to_tunnel: false}}\n"),
+              ElementsAre("2:32: rules[0].then: can only follow `action: upgrade`",
+                          HasSubstr("3:38: rules[1].then: expected downgrade, got "),
+                          HasSubstr("4:32: rules[2].then: needs a tunnel at the destination")));
 }
 
 }  // namespace

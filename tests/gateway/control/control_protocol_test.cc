@@ -156,6 +156,7 @@ TEST(ControlReply, StatsHaveEveryCounter) {
                   .dials = 7,
                   .relays = 8,
                   .pipes_in_use = 9,
+                  .pool_sockets = 19,
                   .relayed_up_bytes = 10,
                   .relayed_down_bytes = 11,
                   .sandbox_restarts = 12,
@@ -169,6 +170,7 @@ TEST(ControlReply, StatsHaveEveryCounter) {
   EXPECT_EQ(stats, json::parse(R"({
     "uptime_ms": 7000, "flows": 3, "flows_max": 4, "flows_opened": 1, "flows_ended": 2,
     "tunnels": 5, "tunnels_opened": 6, "dials": 7, "relays": 8, "pipes_in_use": 9,
+    "pool_sockets": 19,
     "relayed_up_bytes": 10, "relayed_down_bytes": 11, "sandbox_restarts": 12,
     "audit_events": 13, "audit_write_errors": 14, "up": {"packets": 15, "bytes": 16},
     "down": {"packets": 17, "bytes": 18}})"));

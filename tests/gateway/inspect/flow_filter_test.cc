@@ -112,7 +112,7 @@ TEST(FlowFilter, WhatItDoesNotKnowIsNamedWithWhatItDoes) {
             "filter: state: 'open' is not one of dialing, syn_received, established, closing, "
             "time_wait");
   EXPECT_EQ(error_of("action=allow"),
-            "filter: action: 'allow' is not one of upgrade, forward, reject, drop");
+            "filter: action: 'allow' is not one of upgrade, forward, reject, drop, downgrade");
   EXPECT_EQ(error_of("protocol=256"),
             "filter: protocol: '256' is not tcp, udp, icmp, icmpv6 or a number below 256");
 }

@@ -44,6 +44,15 @@ TEST(FlowJson, HasTheNamesOfTheContract) {
       R"("rule":"web","state":"syn_received","age_ms":3001,"upstream":"192.0.2.9:8443"})");
 }
 
+TEST(FlowJson, UpgradeThatIsDowngradedAgainSaysSo) {
+  auto flow = tcp_flow();
+  flow.peer_tunnel = 9;
+  EXPECT_NE(facts_of(flow, 0).find(R"("action":"upgrade","then":"downgrade","rule":)"),
+            std::string::npos);
+  flow.action = flows::Action::kForward;
+  EXPECT_EQ(facts_of(flow, 0).find("then"), std::string::npos);
+}
+
 TEST(FlowJson, CountsStandByThemselves) {
   std::string out;
   JsonWriter json(out);

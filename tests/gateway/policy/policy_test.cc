@@ -49,6 +49,15 @@ TEST(Policy, WithRulesDecidesTheSameWhenNoneMatches) {
   EXPECT_EQ(rules.decide(kWeb, kToTunnel), (Decision{Action::kForward, kDefaultRule}));
 }
 
+TEST(Policy, UpgradeMayBeFollowedByADowngrade) {
+  const Policy rules = policy(
+      "- {name: web, match: {destination_port: 443}, action: upgrade, then: downgrade}\n"
+      "- {name: rest, action: upgrade}\n");
+  EXPECT_EQ(rules.decide(kWeb, kToTunnel), (Decision{Action::kUpgrade, 0, true}));
+  EXPECT_EQ(rules.decide(key(Protocol::kTcp, "100.64.0.2:1", "192.0.2.1:80"), kToTunnel),
+            (Decision{Action::kUpgrade, 1, false}));
+}
+
 TEST(Policy, FirstRuleThatMatchesWins) {
   const Policy rules = policy(
       "- {name: web, match: {destination_port: 443}, action: reject}\n"

@@ -1,0 +1,28 @@
+// GatewayAddresses: the addresses that the gateway itself has, as the tunnels see it.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/endpoint.h"
+#include "base/ip_address.h"
+
+namespace gateway {
+
+struct GatewayAddresses {
+  base::IpAddress v4 = base::IpAddress::v4(0xc0000008);  // 192.0.0.8, the dummy address (RFC 7600)
+  base::IpAddress v6 = *base::IpAddress::parse("fd6c:6966:7467::1");
+  std::optional<base::IpAddress> map_host;  // the inside address that means the host's loopback
+  // The inside endpoint of each that is another endpoint outside: `run`'s resolvers.
+  struct StandIn {
+    base::Endpoint inside;
+    base::Endpoint outside;
+  };
+  std::vector<StandIn> stand_ins;
+
+  [[nodiscard]] const base::IpAddress& of_family(const base::IpAddress& like) const {
+    return like.is_v4() ? v4 : v6;
+  }
+};
+
+}  // namespace gateway
