@@ -130,6 +130,8 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   }
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
+  } else if (flow.action == Action::kDowngrade) {
+    upgrades_->udp_publisher.answer(match.index, raw, packet);
   } else {
     forward(match.index, tunnel, raw, packet, flow.tunnel);
   }
@@ -449,6 +451,15 @@ void PacketPath::from_upstream(FlowIndex flow, const RawPacket& packet) {
   if (parsed && tunnel != nullptr) {
     learn_names(flow, packet, *parsed);
     flows_.touch(flow, Side::kResponder, send_down(*tunnel, packet, *parsed), *parsed, loop_.now());
+  }
+}
+
+void PacketPath::to_responder(FlowIndex flow, const RawPacket& packet) {
+  const auto parsed = flows::parse(packet.bytes, packet.vnet.verified());
+  Tunnel* tunnel = flows_.tunnel(flows::tunnel_of(flows_[flow], Side::kResponder));
+  if (parsed && tunnel != nullptr) {
+    flows_.touch(flow, Side::kInitiator, send_fitting(*tunnel, packet, *parsed), *parsed,
+                 loop_.now());
   }
 }
 

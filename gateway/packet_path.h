@@ -37,6 +37,7 @@ namespace gateway {
 /// Belongs to the shard's thread.
 class PacketPath final : public TcpUpgrade::Owner,
                          public DatagramUpgrade::Owner,
+                         public UdpPublisher::Owner,
                          private FragmentPath::Owner {
  public:
   struct Fragments {
@@ -67,6 +68,7 @@ class PacketPath final : public TcpUpgrade::Owner,
   void failed_upstream(flows::FlowIndex flow, std::span<const std::byte> original,
                        const flows::IcmpError& error,
                        const std::optional<base::IpAddress>& from) override;
+  void to_responder(flows::FlowIndex flow, const RawPacket& packet) override;
   std::optional<flows::FlowIndex> open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
                                               const base::Endpoint& remote) override;
   [[nodiscard]] base::IpAddress inside_of(const base::IpAddress& remote) const override;

@@ -67,10 +67,11 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
       upgrade_(loop_, flows_, sandbox_, downgrade_, settings.handshake, path_),
       udp_(loop_, flows_, arena_, settings.udp.filter, {seed.low, seed.high}, path_),
       ping_(loop_, flows_, arena_, {seed.low, seed.high}, path_),
-      upgrades_(flows_, upgrade_, downgrade_, udp_, ping_),
       published_flows_(loop_, flows_, addresses),
       tcp_publisher_(loop_, published_flows_, upgrade_,
                      [this](Drop reason) { path_.dropped(reason); }),
+      udp_publisher_(loop_, flows_, published_flows_, arena_, {seed.low, seed.high}, path_),
+      upgrades_(flows_, upgrade_, downgrade_, udp_, ping_, udp_publisher_),
       settings_(settings),
       hash_key_{seed.low, seed.high},
       tunnel_away_(settings.flows.timeouts.tunnel_away) {
@@ -129,8 +130,13 @@ void Shard::publish(HostPort port, const std::string& tenant, const base::Endpoi
 
 void Shard::publish_now(HostPort port, Tenant& tenant, const base::Endpoint& to) {
   const base::Endpoint local = port.local;
-  sandbox_.pool().keep_filled();
-  if (auto published = tcp_publisher_.publish(std::move(port.socket), tenant, to); !published) {
+  const bool tcp = port.protocol == flows::Protocol::kTcp;
+  if (tcp) {
+    sandbox_.pool().keep_filled();
+  }
+  const auto published = tcp ? tcp_publisher_.publish(std::move(port.socket), tenant, to)
+                             : udp_publisher_.publish(std::move(port.socket), tenant, to);
+  if (!published) {
     log_error("port not published listen={} error=\"{}\"", local.to_string(),
               published.error().message());
   }

@@ -126,9 +126,10 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   TcpUpgrade upgrade_;
   UdpUpgrade udp_;
   PingUpgrade ping_;
-  Upgrades upgrades_;
   PublishedFlows published_flows_;
   TcpPublisher tcp_publisher_;
+  UdpPublisher udp_publisher_;
+  Upgrades upgrades_;
   const Settings& settings_;
   base::SipKey hash_key_;
   RegisterTunnel register_;

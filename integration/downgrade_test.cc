@@ -1,4 +1,4 @@
-// Connections that become packets to a tunnel: from published ports of a daemon.
+// What becomes packets to a tunnel: connections to, and datagrams for, published ports of a daemon.
 //
 //     sockets of the test ==TCP==> 192.0.2.1:port   liftgate serve
 //                                        |
@@ -23,6 +23,7 @@
 #include "integration/support/gateway_process.h"
 #include "integration/support/must.h"
 #include "integration/support/servers.h"
+#include "integration/support/udp_client.h"
 
 namespace integration {
 namespace {
@@ -31,7 +32,7 @@ constexpr std::uint16_t kInside = 8080;
 const std::string kInside4 = "100.64.0.2";
 const std::string kInside6 = "fd00:64::2";
 
-// A tenant that publishes a port of each family, and one of loopback.
+// A tenant that publishes ports of each protocol and family, and one of loopback.
 GatewayConfig publishing() {
   GatewayConfig config;
   config.tenants =
@@ -41,7 +42,9 @@ GatewayConfig publishing() {
       "  publish:\n"
       "    - {listen: '192.0.2.1:0', to: '100.64.0.2:8080'}\n"
       "    - {listen: '[2001:db8::1]:0', to: '[fd00:64::2]:8080'}\n"
-      "    - {listen: '127.0.0.1:0', to: '100.64.0.2:8080'}";
+      "    - {listen: '127.0.0.1:0', to: '100.64.0.2:8080'}\n"
+      "    - {listen: '0.0.0.0:0', to: '100.64.0.2:8080', protocol: udp}\n"
+      "    - {listen: '[::]:0', to: '[fd00:64::2]:8080', protocol: udp}";
   config.flows = kQuickTimeWait;
   return config;
 }
@@ -286,6 +289,125 @@ TEST_F(Downgrade, SetUpLatencyBesideAnOrdinaryConnect) {
   std::cout << "connect, one byte there and back, median: ordinary " << ordinary_us
             << " us, downgraded " << downgraded_us << " us\n";
   EXPECT_GT(downgraded_us, 0);
+}
+
+// ---- UDP ----
+
+// A UDP server inside and clients outside, all in the test's hands.
+class DowngradeUdp : public Downgrade {
+ protected:
+  UdpClient server(const std::string& at = kInside4) const {
+    const base::SocketAddress here(base::Endpoint{address(at), base::Port{kInside}});
+    UdpClient server(client_, here.family());
+    must_call(::bind(server.socket().get(), here.data(), here.size()), "bind");
+    return server;
+  }
+  base::Endpoint at(const std::string& host) const {
+    return {address(host), published(address(host).is_v4() ? "0.0.0.0" : "::").port};
+  }
+};
+
+// Connected: the kernel gives it nothing that comes from elsewhere.
+UdpClient client_of(const base::Endpoint& to) {
+  UdpClient client(base::SocketAddress(to).family());
+  client.connect(to);
+  return client;
+}
+
+TEST_F(DowngradeUdp, AnswersLeaveFromTheAddressThatTheClientHasSpokenTo) {
+  for (const auto& [host, inside] :
+       {std::pair("192.0.2.5", kInside4), {"192.0.2.1", kInside4}, {"2001:db8::7", kInside6}}) {
+    const UdpClient server = this->server(inside);
+    const UdpClient client = client_of(at(host));
+    client.send_to(at(host), "question");
+
+    const auto question = server.receive();
+    EXPECT_EQ(question.payload, "question");
+    EXPECT_EQ(question.from, local_endpoint(client.socket()));
+    server.send_to(question.from, "answer");
+
+    const auto answer = client.receive();
+    EXPECT_EQ(answer.payload, "answer");
+    EXPECT_EQ(answer.from, at(host));
+  }
+}
+
+TEST_F(DowngradeUdp, ClientOnTheLoopbackComesFromTheGateway) {
+  const UdpClient server = this->server();
+  const UdpClient client = client_of(at("127.0.0.1"));
+  client.send_to(at("127.0.0.1"), "question");
+  const auto question = server.receive();
+  EXPECT_EQ(question.from.address, address("192.0.0.8"));
+  server.send_to(question.from, "answer");
+  EXPECT_EQ(client.receive().payload, "answer");
+}
+
+TEST_F(DowngradeUdp, EachClientIsAFlowAndGetsItsOwnAnswers) {
+  constexpr std::size_t kClients = 200;
+  const UdpClient server = this->server();
+  std::vector<UdpClient> clients;
+  for (std::size_t i = 0; i < kClients; ++i) {
+    clients.push_back(client_of(at("192.0.2.5")));
+    clients.back().send_to(at("192.0.2.5"), std::to_string(i));
+    const auto question = server.receive();
+    server.send_to(question.from, "you are " + question.payload);
+  }
+  for (std::size_t i = 0; i < kClients; ++i) {
+    EXPECT_EQ(clients[i].receive().payload, "you are " + std::to_string(i));
+  }
+  const auto flows = gateway_.flows();
+  ASSERT_EQ(flows.size(), kClients);
+  EXPECT_EQ(flows[0].at("protocol"), "udp");
+  EXPECT_EQ(flows[0].at("action"), "downgrade");
+  EXPECT_EQ(flows[0].at("up").at("packets"), 1);
+  EXPECT_EQ(flows[0].at("down").at("packets"), 1);
+  EXPECT_EQ(gateway_.flowctl({"nat"}).at("claimed"), 0) << "datagrams need no binding";
+}
+
+TEST_F(DowngradeUdp, DatagramIsWholeWhateverItsSize) {
+  const UdpClient server = this->server();
+  const UdpClient client = client_of(at("192.0.2.5"));
+  for (const std::size_t bytes : {0UL, 1UL, 1372UL, 1373UL, 9'000UL, 65'507UL}) {
+    const std::string sent(bytes, 'x');
+    client.send_to(at("192.0.2.5"), sent);
+    EXPECT_TRUE(server.receive().payload == sent) << bytes << " bytes";
+  }
+  EXPECT_EQ(client_
+                .tally([](const SeenPacket& packet) {
+                  return packet.direction == Direction::kDown && packet.headers.total_bytes > 1400;
+                })
+                .packets,
+            0U);
+}
+
+TEST_F(DowngradeUdp, KilledFlowEndsAndTheNextDatagramBeginsAnother) {
+  const UdpClient server = this->server();
+  const UdpClient client = client_of(at("192.0.2.5"));
+  client.send_to(at("192.0.2.5"), "one");
+  const auto first = server.receive();
+
+  (void)gateway_.flowctl({"kill", gateway_.flows().at(0).at("id").dump()});
+  server.send_to(first.from, "nobody is told");
+  ASSERT_TRUE(eventually([&] { return drops("no_flow") == 1; }));
+
+  client.send_to(at("192.0.2.5"), "two");
+  EXPECT_EQ(server.receive().payload, "two");
+  EXPECT_EQ(gateway_.wait_for_audit("flow_end", 1).at(0).at("reason"), "killed");
+}
+
+TEST_F(DowngradeUdp, SilentFlowEndsByTime) {
+  GatewayConfig config = publishing();
+  config.flows = "{timeouts: {udp: 300ms, udp_stream: 300ms}}";
+  const GatewayProcess gateway(config);
+  const ClientNetwork network(gateway.onramp());
+  const std::string log = gateway.log();
+  std::smatch match;
+  ASSERT_TRUE(std::regex_search(log, match, std::regex("listen=0.0.0.0:(\\d+)")));
+  const auto to = endpoint("192.0.2.5:" + match[1].str());
+  client_of(to).send_to(to, "x");
+  const auto end = gateway.wait_for_audit("flow_end", 1).at(0);
+  EXPECT_EQ(end.at("reason"), "timed_out");
+  EXPECT_EQ(end.at("action"), "downgrade");
 }
 
 }  // namespace

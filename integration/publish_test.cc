@@ -213,6 +213,29 @@ TEST(Publish, ConnectionIsOneFlowOfTheClientAndCanBeKilled) {
   }));
 }
 
+TEST(Publish, DatagramsFromTheHostReachTheCommandAtEveryAddress) {
+  const Published published(
+      "udp", {"sh", "-c",
+              "socat UDP4-RECVFROM:8080,fork 'SYSTEM:cat; echo $SOCAT_PEERADDR' & a=$!; "
+              "socat UDP6-RECVFROM:8080,fork,ipv6only=1 'SYSTEM:cat; echo $SOCAT_PEERADDR' & b=$!; "
+              "trap \"kill $a $b\" TERM; "
+              "until [ $(ss -Hlun sport = :8080 | wc -l) = 2 ]; do :; done; echo ready; wait"});
+  published.when_ready();
+  const std::vector<std::pair<std::string, std::string>> clients = {
+      {"192.0.2.3", "192.0.2.3"},
+      {"127.0.0.1", "198.18.255.1"},
+      {"2001:db8::3", "[2001:0db8:0000:0000:0000:0000:0000:0003]"},
+      {"::1", "[fd6c:6966:7467:0001:0000:0000:0000:0001]"}};
+  for (const auto& [host, seen] : clients) {
+    Program client =
+        Program::start({"socat", "-t", "15", "-", "UDP:" + published.at(host).to_string()},
+                       {.keep_input_open = true});
+    client.type("hello ");
+    EXPECT_TRUE(eventually([&] { return client.out() == "hello " + seen + "\n"; }))
+        << host << ": " << client.out() << client.err();
+  }
+}
+
 TEST(Publish, PortInUseIsSaidWithTheCureBeforeTheCommandStarts) {
   for (const char* taken : {"0.0.0.0", "::"}) {
     const TcpServer other = TcpServer::echo(taken);

@@ -1,6 +1,7 @@
-// Upgrades: which upgrade serves a flow: its protocol decides.
+// Upgrades: what serves a flow: its protocol decides, and whether it is upgraded or downgraded.
 #pragma once
 
+#include "gateway/downgrade/udp_publisher.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/upgrade/ping_upgrade.h"
 #include "gateway/upgrade/tcp_upgrade.h"
@@ -12,12 +13,19 @@ namespace gateway {
 class Upgrades final : public FlowKeeper::Servant {
  public:
   Upgrades(const FlowKeeper& flows, TcpUpgrade& of_tcp, TcpDowngrade& to_tcp, UdpUpgrade& of_udp,
-           PingUpgrade& of_ping)
-      : tcp(of_tcp), tcp_downgrade(to_tcp), udp(of_udp), ping(of_ping), flows_(flows) {}
+           PingUpgrade& of_ping, UdpPublisher& published)
+      : tcp(of_tcp),
+        tcp_downgrade(to_tcp),
+        udp(of_udp),
+        ping(of_ping),
+        udp_publisher(published),
+        flows_(flows) {}
 
   void detach(flows::FlowIndex flow) override {
     if (protocol_of(flow) == flows::Protocol::kTcp) {
       tcp.detach(flow);
+    } else if (flows_.table()[flow].action == flows::Action::kDowngrade) {
+      udp_publisher.detach(flow);
     } else {
       datagrams(flow).detach(flow);
     }
@@ -32,6 +40,7 @@ class Upgrades final : public FlowKeeper::Servant {
   TcpDowngrade& tcp_downgrade;
   UdpUpgrade& udp;
   PingUpgrade& ping;
+  UdpPublisher& udp_publisher;
 
  private:
   [[nodiscard]] flows::Protocol protocol_of(flows::FlowIndex flow) const {

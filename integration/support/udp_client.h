@@ -1,4 +1,4 @@
-// UdpClient: a UDP socket in a test's hands, in a client's sandbox.
+// UdpClient: a UDP socket in a test's hands, in a client's sandbox or on the host side.
 #pragma once
 
 #include <optional>
@@ -18,6 +18,11 @@ class UdpClient {
     const int bytes = 4 << 20;
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
   }
+
+  /// On the host side.
+  explicit UdpClient(int family)
+      : socket_(
+            base::Fd::adopt(must_call(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"))) {}
 
   void send_to(const base::Endpoint& to, const std::string& payload) const {
     const base::SocketAddress address(to);
