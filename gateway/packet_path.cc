@@ -51,6 +51,13 @@ bool is_upgradable(const Packet& packet) {
   return is_tcp(packet) || packet.protocol == Protocol::kUdp || is_echo_request(packet);
 }
 
+// Whether no socket of ours is in between. A datagram that is upgraded and downgraded again is what
+// it was, one hop later.
+bool stays_packets(const Flow& flow) {
+  return flow.action == Action::kForward ||
+         (flows::is_upgraded_then_downgraded(flow) && flow.key.protocol != Protocol::kTcp);
+}
+
 }  // namespace
 
 void PacketPath::packets_from(Tunnel& tunnel, std::span<RawPacket> packets) {
@@ -119,7 +126,7 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     return;
   }
   flows_.touch(match.index, match.sender, wire, packet, loop_.now());
-  if (flow.end_reason == EndReason::kKilled && flow.action == Action::kForward) {
+  if (flow.end_reason == EndReason::kKilled && stays_packets(flow)) {
     // No kernel of ours can reset it: each side is told as it sends.
     dropped(tunnel, Drop::kNoFlow);
     const WireCount told = refuse(tunnel, raw, packet);
@@ -164,7 +171,9 @@ void PacketPath::to_responder(FlowIndex index, Tunnel& tunnel, const RawPacket& 
 void PacketPath::act(FlowIndex index, Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
   switch (const Flow& flow = flows_[index]; flow.action) {
     case Action::kUpgrade:
-      if (!is_tcp(packet)) {
+      if (stays_packets(flow)) {
+        forward(index, tunnel, raw, packet, flow.peer_tunnel);
+      } else if (!is_tcp(packet)) {
         upgrade_datagram(index, tunnel, raw, packet);
       } else if (upgrades_->tcp.admits(index, raw, packet)) {
         upgrades_->tcp.to_outside(index, raw, packet);
@@ -220,13 +229,14 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
                               .rule = decision.rule,
                               .upstream = upstream_of(packet.destination),
                               .state = FlowState::kEstablished};
-  if (decision.action == Action::kForward) {
+  if (decision.action == Action::kForward || decision.then_downgrade) {
     if (!peer || *peer == tunnel.id()) {
       dropped(tunnel, Drop::kNoRoute);
       answer(tunnel, raw, packet, Unreachable::kHost);
       return;
     }
     opening.peer_tunnel = *peer;
+    opening.upstream = decision.then_downgrade ? packet.destination : opening.upstream;
   }
   if (decision.action == Action::kUpgrade && !is_upgradable(packet)) {
     dropped(tunnel, Drop::kUnsupportedProtocol);
@@ -263,7 +273,7 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
     upgrades_->tcp.open(*index, raw, packet);
     return;
   }
-  if (opening.action == Action::kUpgrade) {
+  if (opening.action == Action::kUpgrade && opening.peer_tunnel == flows::kNone32) {
     if (const auto lack = upgrades_->datagrams(*index).open(*index)) {
       dropped(tunnel, *lack);
       flows_.count_down(*index, answer(tunnel, raw, packet, Unreachable::kAdminProhibited));
@@ -487,7 +497,7 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
   // As if the client had spoken first: who may not be asked may not answer.
   const bool to_tunnel = owner->tenant().routes.find(key.destination.address).has_value();
   const Decision decision = policy_.decide(key, to_tunnel);
-  if (decision.action != Action::kUpgrade) {
+  if (decision.action != Action::kUpgrade || decision.then_downgrade) {
     return std::nullopt;
   }
   const auto index = flows_.open(key,
@@ -544,7 +554,7 @@ void PacketPath::icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const Pac
   const bool is_connection = flow.binding != flows::kNone32;
   if (!flows_.may_speak_for(flows::tunnel_of(flow, receiver), tunnel)) {
     dropped(tunnel, Drop::kFlowOfAnotherTunnel);
-  } else if (flow.action == Action::kForward) {
+  } else if (stays_packets(flow)) {
     forward(match->index, tunnel, raw, packet, by_initiator ? flow.tunnel : flow.peer_tunnel);
   } else if (by_initiator && is_connection) {
     upgrades_->tcp_downgrade.error_to_sandbox(match->index, raw, packet, *quote);

@@ -194,19 +194,19 @@ void Shard::hand_over(Tunnel& from, Tunnel& to) {
   }
   flows_.for_each([&](FlowIndex index) {
     flows::Flow& flow = flows_[index];
-    const bool initiates = flow.tunnel == from.id();
-    const bool responds = flow.peer_tunnel == from.id();
+    const bool initiates = flows::tunnel_of(flow, flows::Side::kInitiator) == from.id();
+    const bool responds = flows::tunnel_of(flow, flows::Side::kResponder) == from.id();
     if ((initiates && !to.may_send_from(flow.key.source.address)) ||
         (responds && !to.may_send_from(flow.key.destination.address))) {
       flows_.end(index, EndReason::kTunnelClosed);
       return;
     }
-    if (initiates) {
+    if (flow.tunnel == from.id()) {
       flow.tunnel = to.id();
       --from.flows;
       ++to.flows;
     }
-    if (responds) {
+    if (flow.peer_tunnel == from.id()) {
       flow.peer_tunnel = to.id();
       --from.peer_flows;
       ++to.peer_flows;
