@@ -23,6 +23,7 @@
 #include "integration/support/gateway_process.h"
 #include "integration/support/must.h"
 #include "integration/support/servers.h"
+#include "integration/support/tunnel_connection.h"
 #include "integration/support/udp_client.h"
 
 namespace integration {
@@ -51,6 +52,7 @@ GatewayConfig publishing() {
 
 class Downgrade : public testing::Test {
  protected:
+  Downgrade() { gateway_.wait_for_tunnels(1); }
   // Where `host` of the above listens, as the log says.
   base::Endpoint published(const std::string& host) const {
     const std::regex line("port published listen=(\\S+) to=");
@@ -135,7 +137,7 @@ TEST_F(Downgrade, RefusalInsideIsAResetAndTheAuditSaysRefused) {
 
 TEST_F(Downgrade, WithoutATunnelThereTheClientIsResetAndCounted) {
   client_.close_tunnel();
-  ASSERT_TRUE(eventually([&] { return gateway_.flowctl({"tunnels"}).empty(); }));
+  gateway_.wait_for_tunnels(0);
   EXPECT_EQ(end_of_new_connection(published("192.0.2.1")), End::kReset);
   EXPECT_EQ(drops("no_route"), 1U);
   EXPECT_TRUE(gateway_.flows().empty());
@@ -186,6 +188,23 @@ TEST_F(Downgrade, KilledHelperResetsBothEndsAndComesBack) {
   EXPECT_EQ(gateway_.wait_for_audit("flow_end", 1).front().at("reason"), "sandbox_lost");
   ASSERT_TRUE(eventually([&] { return gateway_.flowctl({"stats"}).at("sandbox_restarts") == 1; }));
   connected();
+}
+
+// Nobody answers the SYN: the client waits, as it would for a silent host, until the helper dies.
+TEST_F(Downgrade, KilledHelperEndsDialsThatAreUnderWay) {
+  client_.close_tunnel();
+  gateway_.wait_for_tunnels(0);
+  const auto silent = TunnelConnection::open(gateway_.onramp(), {.addresses = {kInside4 + "/32"}});
+  gateway_.wait_for_tunnels(1);
+  TcpConnection client = TcpConnection::connect(published("192.0.2.1"));
+  ASSERT_TRUE(silent.receive().has_value()) << "the SYN";
+  EXPECT_EQ(gateway_.flows().at(0).at("state"), "dialing");
+
+  ::kill(gateway_.children().front(), SIGKILL);
+
+  EXPECT_EQ(client.wait_for_end(), End::kReset);
+  EXPECT_EQ(gateway_.wait_for_audit("flow_end", 1).front().at("reason"), "sandbox_lost");
+  EXPECT_EQ(gateway_.flowctl({"nat"}).at("claimed"), 0);
 }
 
 // More at once than the pool holds: those that come late wait for sockets, and none is refused.
@@ -370,7 +389,10 @@ TEST_F(DowngradeUdp, DatagramIsWholeWhateverItsSize) {
   for (const std::size_t bytes : {0UL, 1UL, 1372UL, 1373UL, 9'000UL, 65'507UL}) {
     const std::string sent(bytes, 'x');
     client.send_to(at("192.0.2.5"), sent);
-    EXPECT_TRUE(server.receive().payload == sent) << bytes << " bytes";
+    const auto question = server.receive();
+    EXPECT_TRUE(question.payload == sent) << bytes << " bytes";
+    server.send_to(question.from, sent);
+    EXPECT_TRUE(client.receive().payload == sent) << bytes << " bytes back";
   }
   EXPECT_EQ(client_
                 .tally([](const SeenPacket& packet) {
@@ -400,6 +422,7 @@ TEST_F(DowngradeUdp, SilentFlowEndsByTime) {
   config.flows = "{timeouts: {udp: 300ms, udp_stream: 300ms}}";
   const GatewayProcess gateway(config);
   const ClientNetwork network(gateway.onramp());
+  gateway.wait_for_tunnels(1);
   const std::string log = gateway.log();
   std::smatch match;
   ASSERT_TRUE(std::regex_search(log, match, std::regex("listen=0.0.0.0:(\\d+)")));

@@ -48,13 +48,14 @@ constexpr Way kByWayOfSockets{
 GatewayConfig config_of(const Way& way) {
   GatewayConfig config;
   config.rules = way.rules;
-  config.flows = kQuickTimeWait;
+  // A tunnel that has a name is waited for a while when it goes.
+  config.flows = "{timeouts: {tcp_time_wait: 100ms, tunnel_away: 100ms}}";
   return config;
 }
 
 // The two networks and the gateway between them.
 struct Network {
-  explicit Network(const GatewayConfig& config) : gateway(config) {}
+  explicit Network(const GatewayConfig& config) : gateway(config) { gateway.wait_for_tunnels(2); }
 
   // How the client's connect to somewhere there ends.
   std::error_code try_connect(const std::string& to, base::Duration limit = kPatience) const {
@@ -186,8 +187,10 @@ TEST_P(Peers, RefusalIsTheServersOwn) {
 TEST_P(Peers, IcmpErrorOfTheOtherSideReachesTheClient) {
   // A server's network that answers everything with "prohibited", as its own kernel does it.
   network_.there.reset();
+  network_.gateway.wait_for_tunnels(1);
   const auto tunnel = TunnelConnection::open(network_.gateway.onramp(),
                                              {.name = "wall", .addresses = {"100.64.0.3/32"}});
+  network_.gateway.wait_for_tunnels(2);
   std::thread wall([&] {
     while (const auto syn = tunnel.receive(2s)) {
       const auto parsed = flows::parse(*syn, {});
@@ -207,8 +210,10 @@ TEST_P(Peers, IcmpErrorOfTheOtherSideReachesTheClient) {
 
 TEST_P(Peers, SilenceIsSilence) {
   network_.there.reset();
+  network_.gateway.wait_for_tunnels(1);
   const auto tunnel = TunnelConnection::open(network_.gateway.onramp(),
                                              {.name = "silent", .addresses = {"100.64.0.3/32"}});
+  network_.gateway.wait_for_tunnels(2);
   EXPECT_EQ(network_.try_connect(kThere4, 1500ms).value(), ETIMEDOUT);
   EXPECT_FALSE(network_.here.sees(
       [](const SeenPacket& packet) { return packet.direction == Direction::kDown; }, 0ms));

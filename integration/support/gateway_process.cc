@@ -214,6 +214,12 @@ void GatewayProcess::expect_no_process_left(const std::vector<pid_t>& descendant
   }
 }
 
+void GatewayProcess::wait_for_tunnels(std::size_t count) const {
+  if (!eventually([&] { return flowctl({"tunnels"}).size() == count; })) {
+    give_up("there are not " + std::to_string(count) + " tunnels");
+  }
+}
+
 void GatewayProcess::stop() {
   const auto descendants = children();
   program_->signal(SIGTERM);

@@ -55,6 +55,9 @@ class GatewayProcess {
   /// flowctl as people call it.
   [[nodiscard]] Finished run_flowctl(Program::Words words) const;
   [[nodiscard]] nlohmann::json flows() const { return flowctl({"flows"}); }
+  /// Waits until so many tunnels are open: what a tunnel sends itself waits for that, but what is
+  /// sent to it does not.
+  void wait_for_tunnels(std::size_t count) const;
 
   /// The audit log's lines up to now.
   [[nodiscard]] std::vector<nlohmann::json> audit() const;

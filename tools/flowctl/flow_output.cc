@@ -69,6 +69,11 @@ Row row_of(const Flow& flow, const FlowNames& names, std::int64_t now_ns) {
           {names.host.empty() ? "-" : base::printable(names.host)}};
 }
 
+std::string action_text(const Flow& flow) {
+  const std::string action(flows::name(flow.action));
+  return flows::is_upgraded_then_downgraded(flow) ? action + ", then downgrade" : action;
+}
+
 std::string count_text(const flows::WireCount& count) {
   return std::to_string(count.packets) + " packets, " + human_bytes(count.bytes);
 }
@@ -125,7 +130,7 @@ void print_flow_text(Output& output, const Flow& flow, const FlowNames& names, s
                   {"destination", endpoint_text(flow.key.destination)},
                   {"name", names.host.empty() ? "unknown" : base::printable(names.host)},
                   {"upstream", gateway::has_upstream(flow) ? endpoint_text(flow.upstream) : "none"},
-                  {"action", std::string(flows::name(flow.action))},
+                  {"action", action_text(flow)},
                   {"rule", base::printable(names.rule)},
                   {"state", std::string(flows::name(flow.state))},
                   {"age", human_duration(milliseconds_between(flow.created_ns, now_ns))},
