@@ -86,6 +86,23 @@ TEST_P(Accounting, AuditHasOneStartAndOneEndPerFlowWithTheWiresFigures) {
   EXPECT_EQ(down, tcp_on_the_wire(client_, Direction::kDown));
 }
 
+TEST(AuditLog, HasEveryFieldOfTheContract) {
+  GatewayProcess gateway({.flows = kQuickTimeWait});
+  ClientNetwork client(gateway.onramp());
+  EXPECT_EQ(client.try_connect(closed_port()).value(), ECONNREFUSED);
+  (void)gateway.wait_for_audit("flow_end", 1);
+  for (const auto& line : gateway.audit()) {
+    for (const auto* name :
+         {"time", "id", "tenant", "tunnel", "protocol", "source", "destination", "action", "rule",
+          "state", "age_ms", "idle_ms", "up", "down", "upstream"}) {
+      EXPECT_TRUE(line.contains(name)) << name << " is missing in " << line;
+    }
+  }
+  for (const auto* name : {"reason", "rtt_us", "retransmits"}) {
+    EXPECT_TRUE(gateway.audit().back().contains(name)) << name;
+  }
+}
+
 TEST(FlowTable, ShowsEveryFieldOfTheContract) {
   GatewayProcess gateway;
   ClientNetwork client(gateway.onramp(), {.name = "laptop-17"});

@@ -43,8 +43,8 @@ std::uint64_t milliseconds_between(std::int64_t then_ns, std::int64_t now_ns) {
                    static_cast<std::uint64_t>(kNanosecondsPerMillisecond);
 }
 
-void write_flow_facts(JsonWriter& json, const flows::Flow& flow, const FlowNames& names,
-                      std::int64_t now_ns) {
+void write_flow(JsonWriter& json, const flows::Flow& flow, const FlowNames& names,
+                std::int64_t now_ns) {
   std::string scratch;
   json.number("id", flow.id).text("tenant", names.tenant).text("tunnel", names.tunnel);
   if (flow.tunnel == flows::kNone32) {
@@ -72,9 +72,7 @@ void write_flow_facts(JsonWriter& json, const flows::Flow& flow, const FlowNames
   } else {
     json.null("upstream");
   }
-}
-
-void write_flow_counts(JsonWriter& json, const flows::Flow& flow) {
+  json.number("idle_ms", milliseconds_between(flow.last_seen_ns, now_ns));
   write_count(json, "up", flow.up);
   write_count(json, "down", flow.down);
 }

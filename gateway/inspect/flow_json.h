@@ -25,12 +25,10 @@ inline constexpr std::string_view kDefaultRuleName = "default";
 
 /// id, tenant, tunnel, tunnel_id, protocol, source, destination, name (null where the destination
 /// was not looked up), action, then ("downgrade", where it follows), rule, state, age_ms (as of
-/// `now_ns`, CLOCK_MONOTONIC), upstream (null where nothing is dialled).
-void write_flow_facts(JsonWriter& json, const flows::Flow& flow, const FlowNames& names,
-                      std::int64_t now_ns);
-
+/// `now_ns`, CLOCK_MONOTONIC), upstream (null where nothing is dialled), idle_ms,
 /// up{packets,bytes}, down{packets,bytes}.
-void write_flow_counts(JsonWriter& json, const flows::Flow& flow);
+void write_flow(JsonWriter& json, const flows::Flow& flow, const FlowNames& names,
+                std::int64_t now_ns);
 
 /// From `then_ns` to `now_ns`; 0 when `then` is later, as it may be when another process writes it.
 std::uint64_t milliseconds_between(std::int64_t then_ns, std::int64_t now_ns);

@@ -51,12 +51,12 @@ void append_audit_line(std::string& out, const AuditEvent& event, const FlowName
   JsonWriter json(out);
   json.open_object().text("time", time).text("event", name(event.kind));
   json.number("flow", event.flow.id);
-  write_flow_facts(json, event.flow, names, now_ns);
+  write_flow(json, event.flow, names, now_ns);
   if (event.kind == AuditEvent::Kind::kFlowEnd) {
     json.text("reason", flows::name(event.flow.end_reason));
-    write_flow_counts(json, event.flow);
-    if (event.has_tcp) {
-      json.number("rtt_us", event.tcp.rtt_us).number("retransmits", event.tcp.retransmits);
+    if (event.flow.key.protocol == flows::Protocol::kTcp) {
+      json.number("rtt_us", event.flow.client_rtt_us)
+          .number("retransmits", event.flow.client_retransmits);
     }
   }
   json.close_object();

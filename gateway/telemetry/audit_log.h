@@ -20,21 +20,13 @@
 
 namespace gateway {
 
-/// TCP facts of the client's side, from TCP_INFO (linux/tcp.h) when the relay closed.
-struct TcpSummary {
-  std::uint32_t rtt_us = 0;
-  std::uint32_t retransmits = 0;  // segments, tcpi_total_retrans
-};
-
 struct AuditEvent {
   enum class Kind : std::uint8_t { kFlowStart, kFlowEnd };
   Kind kind{};
-  bool has_tcp = false;
   std::chrono::system_clock::time_point time;
   flows::Flow flow;  // as it was at that moment
   std::string
       host;  // the name of its destination; its record may be another's by the time it is read
-  TcpSummary tcp;
 };
 
 /// Names for the numbers in a flow; called on the writer thread, must be thread-safe. A tunnel may

@@ -26,9 +26,7 @@ void append_flow_json(std::string& out, const Flow& flow, const FlowNames& names
                       std::int64_t now_ns) {
   gateway::JsonWriter json(out);
   json.open_object();
-  gateway::write_flow_facts(json, flow, names, now_ns);
-  json.number("idle_ms", milliseconds_between(flow.last_seen_ns, now_ns));
-  gateway::write_flow_counts(json, flow);
+  gateway::write_flow(json, flow, names, now_ns);
   json.close_object();
 }
 

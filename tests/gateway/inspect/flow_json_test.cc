@@ -31,7 +31,7 @@ std::string facts_of(const flows::Flow& flow, std::int64_t now_ns) {
   std::string out;
   JsonWriter json(out);
   json.open_object();
-  write_flow_facts(json, flow, {.tenant = "acme", .tunnel = "laptop", .rule = "web"}, now_ns);
+  write_flow(json, flow, {.tenant = "acme", .tunnel = "laptop", .rule = "web"}, now_ns);
   json.close_object();
   return out;
 }
@@ -41,7 +41,8 @@ TEST(FlowJson, HasTheNamesOfTheContract) {
       facts_of(tcp_flow(), 8 * kSecond + 1'999'999),
       R"({"id":17,"tenant":"acme","tunnel":"laptop","tunnel_id":4,"protocol":"tcp",)"
       R"("source":"100.64.0.2:40000","destination":"[2001:db8::1]:443","name":null,"action":"upgrade",)"
-      R"("rule":"web","state":"syn_received","age_ms":3001,"upstream":"192.0.2.9:8443"})");
+      R"("rule":"web","state":"syn_received","age_ms":3001,"upstream":"192.0.2.9:8443",)"
+      R"("idle_ms":1001,"up":{"packets":3,"bytes":180},"down":{"packets":2,"bytes":3000}})");
 }
 
 TEST(FlowJson, UpgradeThatIsDowngradedAgainSaysSo) {
@@ -51,15 +52,6 @@ TEST(FlowJson, UpgradeThatIsDowngradedAgainSaysSo) {
             std::string::npos);
   flow.action = flows::Action::kForward;
   EXPECT_EQ(facts_of(flow, 0).find("then"), std::string::npos);
-}
-
-TEST(FlowJson, CountsStandByThemselves) {
-  std::string out;
-  JsonWriter json(out);
-  json.open_object();
-  write_flow_counts(json, tcp_flow());
-  json.close_object();
-  EXPECT_EQ(out, R"({"up":{"packets":3,"bytes":180},"down":{"packets":2,"bytes":3000}})");
 }
 
 TEST(FlowJson, FlowWithoutAnUpstreamHasNullThere) {
