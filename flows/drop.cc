@@ -78,6 +78,8 @@ std::string_view name(Drop reason) {
       return "no_flow";
     case Drop::kFlowOfAnotherTunnel:
       return "flow_of_another_tunnel";
+    case Drop::kFlowKilled:
+      return "flow_killed";
     case Drop::kFlowTableFull:
       return "flow_table_full";
     case Drop::kTenantFlowLimit:
@@ -206,6 +208,8 @@ std::string_view explain(Drop reason) {
       return "The TCP segment belongs to no known flow and does not open one";
     case Drop::kFlowOfAnotherTunnel:
       return "The flow belongs to another tunnel of the tenant";
+    case Drop::kFlowKilled:
+      return "The flow was killed, and its two ends are told as they send";
     case Drop::kFlowTableFull:
       return "The flow table has no room for another flow";
     case Drop::kTenantFlowLimit:

@@ -50,6 +50,7 @@ enum class Drop : std::uint8_t {
   kNoFlow,               // TCP without SYN for a flow that we do not know (answered with RST)
   kFlowOfAnotherTunnel,  // the same tenant and 5-tuple, but from a tunnel that does not own the
                          // flow
+  kFlowKilled,           // flowctl kill; its sender is answered
   kFlowTableFull,
   kTenantFlowLimit,
   kNoFreeBinding,

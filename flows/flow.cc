@@ -60,8 +60,14 @@ std::string_view name(EndReason reason) {
       return "sandbox_lost";
     case EndReason::kRejected:
       return "rejected";
+    case EndReason::kDropped:
+      return "dropped";
     case EndReason::kNoDescriptor:
       return "no_descriptor";
+    case EndReason::kNoUdpSocket:
+      return "no_udp_socket";
+    case EndReason::kPingForbidden:
+      return "ping_forbidden";
     case EndReason::kEvicted:
       return "evicted";
     case EndReason::kShutdown:

@@ -28,7 +28,8 @@ std::string_view name(Action action);  // "upgrade"
 ///   kDialing --upstream answered--> kSynReceived --accept()--> kEstablished
 ///   kEstablished --first FIN--> kClosing --both relay directions closed--> kTimeWait --> erased
 ///
-/// Everything else is kEstablished from its first packet to its last.
+/// A forwarded one begins with kSynReceived. Everything else is kEstablished from its first packet
+/// to its last.
 enum class FlowState : std::uint8_t { kDialing, kSynReceived, kEstablished, kClosing, kTimeWait };
 std::string_view name(FlowState state);  // "syn_received"
 
@@ -43,10 +44,13 @@ enum class EndReason : std::uint8_t {
   kTimedOut,     // idle for longer than its state allows, or the dial was never answered
   kKilled,       // flowctl kill
   kTunnelClosed,
-  kSandboxLost,   // the helper died
-  kRejected,      // by a rule
-  kNoDescriptor,  // refused for want of descriptors
-  kEvicted,       // its socket was wanted for another flow of the tenant
+  kSandboxLost,    // the helper died
+  kRejected,       // by a rule
+  kDropped,        // by a rule
+  kNoDescriptor,   // refused for want of descriptors
+  kNoUdpSocket,    // refused: the tenant had as many datagram sockets as it may have, all in use
+  kPingForbidden,  // refused: the kernel allows the gateway no ping sockets
+  kEvicted,        // its socket was wanted for another flow of the tenant
   kShutdown,
 };
 std::string_view name(EndReason reason);  // "reset_by_client"
@@ -90,7 +94,9 @@ struct Flow {
                                         // responder's tunnel
   std::uint32_t binding = kNone32;      // nat::BindingIndex, once claimed
   std::uint32_t attachment = kNone32;   // gateway's own: the dial or relay that serves the flow
-  std::uint32_t client_rtt_us = 0;      // TCP_INFO of the client's side, once its socket closed
+  // TCP_INFO of the client's side, once its socket closed: this, up to 16 s, and the retransmits.
+  std::uint32_t client_rtt_us : 24 = 0;
+  std::uint32_t replies : 8 = 0;  // packets of the responder's own; stays at 255
   std::uint32_t client_retransmits = 0;
   base::Endpoint upstream;            // what is dialled; not key.destination when redirected
   std::uint16_t rule = kDefaultRule;  // index of the rule that decided

@@ -58,6 +58,14 @@ bool stays_packets(const Flow& flow) {
          (flows::is_upgraded_then_downgraded(flow) && flow.key.protocol != Protocol::kTcp);
 }
 
+// Of a flow of datagrams that got no socket.
+EndReason reason_of_lack(Drop lack) {
+  if (lack == Drop::kNoUdpSocket) {
+    return EndReason::kNoUdpSocket;
+  }
+  return lack == Drop::kPingForbidden ? EndReason::kPingForbidden : EndReason::kNoDescriptor;
+}
+
 }  // namespace
 
 void PacketPath::packets_from(Tunnel& tunnel, std::span<RawPacket> packets) {
@@ -121,20 +129,15 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     fresh(tunnel, raw, packet, wire);
     return;
   }
+  if (flow.end_reason == EndReason::kKilled && flow.binding == flows::kNone32) {
+    stop_killed(tunnel, raw, packet, match, wire);
+    return;
+  }
   if (match.sender == Side::kResponder && flows::is_downgraded(flow) && is_tcp(packet)) {
     from_responder(match.index, raw, packet, wire);
     return;
   }
   flows_.touch(match.index, match.sender, wire, packet, loop_.now());
-  if (flow.end_reason == EndReason::kKilled && stays_packets(flow)) {
-    // No kernel of ours can reset it: each side is told as it sends.
-    dropped(tunnel, Drop::kNoFlow);
-    const WireCount told = refuse(tunnel, raw, packet);
-    if (match.sender == Side::kInitiator) {
-      flows_.count_down(match.index, told);
-    }
-    return;
-  }
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
   } else if (flow.action == Action::kDowngrade) {
@@ -165,6 +168,18 @@ void PacketPath::to_responder(FlowIndex index, Tunnel& tunnel, const RawPacket& 
     flows_.touch(index, Side::kInitiator, carried, packet, loop_.now());
   } else {
     flows_.keep_alive(index, loop_.now());
+  }
+}
+
+// No kernel of ours can reset a flow without a connection of its own: each side is told as it
+// sends.
+void PacketPath::stop_killed(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
+                             flows::FlowMatch match, const WireCount& wire) {
+  dropped(tunnel, Drop::kFlowKilled);
+  const WireCount told = refuse(tunnel, raw, packet);
+  if (match.sender == Side::kInitiator) {
+    flows_.touch(match.index, match.sender, wire, packet, loop_.now());
+    flows_.count_down(match.index, told);
   }
 }
 
@@ -201,8 +216,6 @@ void PacketPath::upgrade_datagram(FlowIndex index, Tunnel& tunnel, const RawPack
     dropped(tunnel, Drop::kUnsupportedProtocol);
   } else if (packet.ttl <= 1) {
     ttl_exceeded(tunnel, raw, packet);
-  } else if (flows_[index].attachment == flows::kNone32) {  // killed
-    flows_.count_down(index, answer(tunnel, raw, packet, Unreachable::kAdminProhibited));
   } else {
     upgrades_->datagrams(index).send(index, raw, packet);
   }
@@ -218,17 +231,20 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   Tenant& tenant = tunnel.tenant();
   const IpAddress& destination = packet.destination.address;
   const auto peer = tenant.routes.find(destination);
-  if (!peer && !is_reachable(destination)) {
+  const flows::FlowKey key = flows::key_of(tenant.settings.id, packet);
+  const Decision decision = policy_.decide(key, peer.has_value());
+  const bool upgraded = decision.action == Action::kUpgrade;
+  const bool leaves_the_tunnels = upgraded || (decision.action == Action::kForward && !peer);
+  if (leaves_the_tunnels && !is_reachable(destination)) {
     dropped(tunnel, Drop::kMartianDestination);
     return;
   }
-  const flows::FlowKey key = flows::key_of(tenant.settings.id, packet);
-  const Decision decision = policy_.decide(key, peer.has_value());
-  FlowKeeper::Opening opening{.tunnel = tunnel,
-                              .action = decision.action,
-                              .rule = decision.rule,
-                              .upstream = upstream_of(packet.destination),
-                              .state = FlowState::kEstablished};
+  FlowKeeper::Opening opening{
+      .tunnel = tunnel,
+      .action = decision.action,
+      .rule = decision.rule,
+      .upstream = upgraded ? upstream_of(packet.destination) : base::Endpoint{},
+      .state = FlowState::kEstablished};
   if (decision.action == Action::kForward || decision.then_downgrade) {
     if (!peer || *peer == tunnel.id()) {
       dropped(tunnel, Drop::kNoRoute);
@@ -237,6 +253,9 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     }
     opening.peer_tunnel = *peer;
     opening.upstream = decision.then_downgrade ? packet.destination : opening.upstream;
+    if (decision.action == Action::kForward && is_tcp(packet)) {
+      opening.state = FlowState::kSynReceived;
+    }
   }
   if (decision.action == Action::kUpgrade && !is_upgradable(packet)) {
     dropped(tunnel, Drop::kUnsupportedProtocol);
@@ -277,13 +296,14 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
     if (const auto lack = upgrades_->datagrams(*index).open(*index)) {
       dropped(tunnel, *lack);
       flows_.count_down(*index, answer(tunnel, raw, packet, Unreachable::kAdminProhibited));
-      flows_.end(*index, EndReason::kNoDescriptor);
+      flows_.end(*index, reason_of_lack(*lack));
       return;
     }
   }
   act(*index, tunnel, raw, packet);
   if (flows::is_denied(flows_[*index])) {
-    flows_.retire(*index, EndReason::kRejected, loop_.now());
+    const bool rejected = flows_[*index].action == Action::kReject;
+    flows_.retire(*index, rejected ? EndReason::kRejected : EndReason::kDropped, loop_.now());
   }
 }
 
@@ -318,6 +338,9 @@ void PacketPath::from_sandbox(const RawPacket& raw) {
     return;
   }
   const auto binding = flows_.bindings().find(packet->destination);
+  if (!binding && packet->tcp_flags.rst()) {
+    return;  // the last word of a socket that we have closed, to a tunnel that has gone: no loss
+  }
   if (!binding) {
     dropped(Drop::kNoBinding);
     // A connection that outlived its flow: the kernel inside is told to forget it.
@@ -554,6 +577,8 @@ void PacketPath::icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const Pac
   const bool is_connection = flow.binding != flows::kNone32;
   if (!flows_.may_speak_for(flows::tunnel_of(flow, receiver), tunnel)) {
     dropped(tunnel, Drop::kFlowOfAnotherTunnel);
+  } else if (flow.end_reason == EndReason::kKilled) {
+    dropped(tunnel, Drop::kFlowKilled);
   } else if (stays_packets(flow)) {
     forward(match->index, tunnel, raw, packet, by_initiator ? flow.tunnel : flow.peer_tunnel);
   } else if (by_initiator && is_connection) {

@@ -102,6 +102,8 @@ class PacketPath final : public TcpUpgrade::Owner,
              const flows::WireCount& wire);
   void open(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
             const FlowKeeper::Opening& opening, const flows::WireCount& wire);
+  void stop_killed(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
+                   flows::FlowMatch match, const flows::WireCount& wire);
   void act(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
            const flows::Packet& packet);
   void upgrade_datagram(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,

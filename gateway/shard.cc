@@ -372,17 +372,32 @@ void Shard::reset_upgraded(EndReason reason) {
     return flow.binding != flows::kNone32 &&
            (flow.state != FlowState::kDialing || flows::is_downgraded(flow));
   };
-  flows_.for_each([&](FlowIndex index) {
-    if (is_inside(index)) {
-      flows_.retire(index, reason, loop_.now());
-    }
-  });
-  sandbox_.drain();
+  retire_upgraded(reason, is_inside);
   flows_.for_each([&](FlowIndex index) {
     if (is_inside(index)) {
       flows_.end(index, reason);
     }
   });
+}
+
+// Resets those of the `wanted` upgraded TCP flows that live, whether their client is connected,
+// waits to be accepted, or has got no answer yet.
+template <class Wanted>
+void Shard::retire_upgraded(EndReason reason, Wanted wanted) {
+  constexpr std::uint32_t kResetsAtOnce = 128;  // chosen: the TUN's queue has room for 500
+  std::uint32_t resets = 0;
+  flows_.for_each([&](FlowIndex index) {
+    if (!wanted(index)) {
+      return;
+    }
+    upgrade_.reset_unaccepted(index);
+    flows_.retire(index, reason, loop_.now());
+    if (++resets % kResetsAtOnce == 0) {
+      sandbox_.drain();
+    }
+  });
+  sandbox_.close_listeners();
+  sandbox_.drain();
 }
 
 // Without a sandbox no flow can be upgraded, so the shard waits for it: some ten milliseconds.
@@ -403,6 +418,9 @@ void Shard::restore_sandbox() {
 }
 
 void Shard::tick(base::Instant now) {
+  if (stopping_) {
+    return;  // there is one more round between shut_down() and the loop's end
+  }
   while (!flows_.expire(now)) {
   }
   upgrade_.tick(now);
@@ -421,15 +439,13 @@ void Shard::tick(base::Instant now) {
 }
 
 void Shard::shut_down() {
+  stopping_ = true;
   while (auto away = away_.take_late(base::Instant::max())) {
     end_away(std::move(away));
   }
-  flows_.for_each([&](FlowIndex index) {
-    if (flows_[index].end_reason == EndReason::kNone && flows_[index].binding != flows::kNone32) {
-      flows_.retire(index, EndReason::kShutdown, loop_.now());
-    }
+  retire_upgraded(EndReason::kShutdown, [&](FlowIndex index) {
+    return flows_[index].end_reason == EndReason::kNone && flows_[index].binding != flows::kNone32;
   });
-  sandbox_.drain();
   flows_.for_each([&](FlowIndex index) { flows_.end(index, EndReason::kShutdown); });
   gue_doors_.clear();  // with what they still have to send
   tunnels_.clear();
@@ -446,6 +462,9 @@ bool Shard::kill_now(std::uint64_t id) {
     const flows::Flow& flow = flows_[index];
     if (flow.id == id && flow.end_reason == EndReason::kNone) {
       found = true;
+      if (flow.binding != flows::kNone32) {
+        upgrade_.reset_unaccepted(index);
+      }
       flows_.retire(index, EndReason::kKilled, loop_.now());
     }
   });
@@ -510,8 +529,9 @@ GatewayStatus Shard::status_now() const {
   status.stats.relays = upgrade_.relays();
   status.stats.pipes_in_use = upgrade_.pipes_in_use();
   status.stats.pool_sockets = static_cast<std::uint32_t>(sandbox_.pool().size());
-  status.stats.relayed_up_bytes = upgrade_.relayed_up_bytes();
-  status.stats.relayed_down_bytes = upgrade_.relayed_down_bytes();
+  const TcpUpgrade::RelayedBytes relayed = upgrade_.relayed();
+  status.stats.relayed_up_bytes = relayed.up;
+  status.stats.relayed_down_bytes = relayed.down;
   status.stats.sandbox_restarts = sandbox_restarts_;
   status.stats.up = path_.up();
   status.stats.down = path_.down();

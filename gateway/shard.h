@@ -109,6 +109,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   void remove_tunnel(Tunnel& tunnel);
   void end_away(std::unique_ptr<AwayTunnel> tunnel);
   void reset_upgraded(flows::EndReason reason);
+  template <class Wanted>
+  void retire_upgraded(flows::EndReason reason, Wanted wanted);
   void restore_sandbox();
   void tick(base::Instant now);
   void shut_down();
@@ -142,6 +144,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   std::uint64_t tunnels_opened_ = 0;
   std::uint64_t sandbox_restarts_ = 0;
   base::Instant last_restore_{};
+  bool stopping_ = false;  // shut_down() has run
   base::Instant started_ = base::Clock::now();
   std::thread thread_;
 };

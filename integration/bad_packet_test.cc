@@ -108,6 +108,46 @@ TEST_F(BadPacket, DestinationsThatNoHostHasAreCounted) {
        tcp(kFrom6, "[fe80::1]:22").syn().build(), tcp(kFrom6, "[ff02::1]:22").syn().build()});
 }
 
+// The rules come first, as the example of the configuration has it; and a tunnel that claims such
+// an address makes it no way out either.
+TEST(MartianDestination, IsForRulesToRejectAndNeverDialled) {
+  GatewayProcess gateway(
+      {.tenants = "- {name: acme, id: 1001}",
+       .rules = "\n  - {name: no-metadata, match: {destination: [127.0.0.0/9, 'fe80::/10']},"
+                " action: reject}\n"
+                "  - {name: quiet, match: {destination: 127.128.0.0/16}, action: drop}\n"
+                "  - {name: rest, action: upgrade}"});
+  const auto claimant = TunnelConnection::open(gateway.onramp(), {.addresses = {"127.192.0.1/32"}});
+  const auto tunnel = TunnelConnection::open(gateway.onramp());
+  const auto is_reset = [&](const Bytes& syn) {
+    tunnel.send(syn);
+    const auto reply = tunnel.receive();
+    return reply && flows::parse(*reply, {})->tcp_flags.rst();
+  };
+  EXPECT_TRUE(is_reset(tcp(kFrom, "127.0.0.1:22").syn().build()));
+  EXPECT_TRUE(is_reset(tcp(kFrom6, "[fe80::1]:22").syn().build()));
+  tunnel.send(tcp(kFrom, "127.128.0.1:22").syn().build());
+  tunnel.send(tcp(kFrom, "127.192.0.1:22").syn().build());
+  tunnel.send(tcp(kFrom, "127.255.0.1:22").syn().build());
+  EXPECT_TRUE(eventually([&] {
+    for (const auto& drop : gateway.flowctl({"drops"})) {
+      if (drop.at("name") == "martian_destination") {
+        return drop.at("count") == 2;
+      }
+    }
+    return false;
+  }));
+  const auto flows = gateway.flows();
+  ASSERT_EQ(flows.size(), 3U);
+  EXPECT_EQ(flows[1].at("rule"), "no-metadata");
+  EXPECT_EQ(flows[2].at("action"), "drop");
+  for (const auto& flow : flows) {
+    EXPECT_TRUE(flow.at("upstream").is_null()) << flow;
+  }
+  gateway.stop();
+  EXPECT_EQ(gateway.wait_for_audit("flow_end", 3).back().at("reason"), "dropped");
+}
+
 // RFC 9293 3.10.7.1: what answers a segment for a connection that does not exist.
 TEST_F(BadPacket, StrayAckIsAnsweredWithAnRstThatFits) {
   expect_dropped("no_flow", {tcp(kFrom, kTo).seq(1'000).ack(77'000).build()});

@@ -99,6 +99,7 @@ TEST_P(Close, KilledFlowIsResetAtBothEnds) {
   EXPECT_EQ(connection.wait_for_end(), End::kReset);
   EXPECT_EQ(server.wait_for_connection(0).end, End::kReset);
   EXPECT_EQ(reason(), "killed");
+  EXPECT_GT(gateway_.wait_for_audit("flow_end", 1).front().at("rtt_us"), 0);
 }
 
 }  // namespace

@@ -54,10 +54,32 @@ TEST_F(Faults, TunnelThatDisappearsEndsItsFlowsWithThatReason) {
   TcpConnection connection = connected();
   client_.close_tunnel();
   EXPECT_EQ(server_.wait_for_connection(0).end, End::kReset);
-  EXPECT_EQ(gateway_.wait_for_audit("flow_end", 1).front().at("reason"), "tunnel_closed");
+  const auto end = gateway_.wait_for_audit("flow_end", 1).front();
+  EXPECT_EQ(end.at("reason"), "tunnel_closed");
+  EXPECT_GT(end.at("rtt_us"), 0);
+  EXPECT_TRUE(end.contains("retransmits"));
   EXPECT_EQ(gateway_.flows().size(), 0U);
   EXPECT_EQ(gateway_.flowctl({"tunnels"}).size(), 0U);
   EXPECT_EQ(gateway_.flowctl({"nat"}).at("claimed"), 0);
+  for (const auto& drop : gateway_.flowctl({"drops"})) {
+    EXPECT_TRUE(drop.at("name") != "no_binding" || drop.at("count") == 0) << drop;
+  }
+}
+
+TEST_F(Faults, LiveRelaysAreInTheFigures) {
+  const TcpConnection connection = connected();
+  const auto stats = gateway_.flowctl({"stats"});
+  EXPECT_EQ(stats.at("relayed_up_bytes"), 1);
+  EXPECT_EQ(stats.at("relayed_down_bytes"), 1);
+}
+
+// The loop goes round once more between the sandbox's end and its own.
+TEST(Termination, StartsNoSandboxAnew) {
+  for (int round = 0; round < 10; ++round) {
+    GatewayProcess gateway;
+    gateway.stop();
+    EXPECT_EQ(gateway.log().find("sandbox restarted"), std::string::npos) << gateway.log();
+  }
 }
 
 // ~GatewayProcess expects exit status 0, no process and no socket file left.

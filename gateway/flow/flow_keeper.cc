@@ -154,10 +154,17 @@ nat::BindingIndex FlowKeeper::responder_binding(FlowIndex index) const {
 void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCount& wire,
                        const flows::Packet& packet, Instant now) {
   Flow& flow = table_[index];
-  flow.last_seen_ns = base::to_nanoseconds(now);
-  flows::WireCount& count = sender == flows::Side::kInitiator ? flow.up : flow.down;
+  const bool initiator = sender == flows::Side::kInitiator;
+  flows::WireCount& count = initiator ? flow.up : flow.down;
   count.packets += wire.packets;
   count.bytes += wire.bytes;
+  if (flow.end_reason == EndReason::kKilled) {
+    return;  // who goes on sending does not keep it alive
+  }
+  flow.last_seen_ns = base::to_nanoseconds(now);
+  if (!initiator && flow.replies < 255) {
+    flow.replies = (flow.replies + 1U) & 0xffU;
+  }
   if (packet.protocol == Protocol::kTcp) {
     follow_phase(index, sender, packet.tcp_flags, now);
   }
@@ -173,7 +180,12 @@ void FlowKeeper::follow_phase(FlowIndex index, flows::Side sender, flows::TcpFla
   }
   if (flow.action == flows::Action::kForward && flow.tcp_phase == flows::TcpPhase::kClosed) {
     retire(index, reason_of_close(sender, flags), now);  // nobody but its segments tells
-  } else if (flow.state == FlowState::kEstablished && flow.tcp_phase > flows::TcpPhase::kOpen) {
+    return;
+  }
+  if (flow.action == flows::Action::kForward && flow.state == FlowState::kSynReceived) {
+    flow.state = FlowState::kEstablished;
+  }
+  if (flow.state == FlowState::kEstablished && flow.tcp_phase > flows::TcpPhase::kOpen) {
     flow.state = FlowState::kClosing;
   }
 }
@@ -257,7 +269,8 @@ base::Duration FlowKeeper::timeout(const Flow& flow) const {
     if (flow.key.destination.port == base::Port{53}) {
       return timeouts_.dns;
     }
-    return flow.down.packets > 0 ? timeouts_.udp_stream : timeouts_.udp;
+    const bool both_spoke_repeatedly = flow.up.packets >= 2 && flow.replies >= 2;
+    return both_spoke_repeatedly ? timeouts_.udp_stream : timeouts_.udp;
   }
   if (flow.key.protocol != Protocol::kTcp) {
     return timeouts_.other;
@@ -291,11 +304,9 @@ base::Duration FlowKeeper::timeout(const Flow& flow) const {
 void FlowKeeper::log(FlowIndex index, AuditEvent::Kind kind) {
   const Flow& flow = table_[index];
   audit_.append({.kind = kind,
-                 .has_tcp = kind == AuditEvent::Kind::kFlowEnd && flow.client_rtt_us != 0,
                  .time = std::chrono::system_clock::now(),
                  .flow = flow,
-                 .host = flow.name == flows::kNoName ? "" : std::string(names_.text(flow.name)),
-                 .tcp = {flow.client_rtt_us, flow.client_retransmits}});
+                 .host = flow.name == flows::kNoName ? "" : std::string(names_.text(flow.name))});
 }
 
 }  // namespace gateway

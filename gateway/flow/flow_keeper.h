@@ -76,7 +76,8 @@ class FlowKeeper {
   /// The same without the taking over.
   [[nodiscard]] bool may_speak_for(std::uint32_t tunnel, const Tunnel& from) const;
 
-  /// A packet of the flow: counted, its TCP phase followed.
+  /// A packet of the flow: counted, and unless the flow was killed, its idle time and TCP phase
+  /// follow.
   void touch(flows::FlowIndex index, flows::Side sender, const flows::WireCount& wire,
              const flows::Packet& packet, base::Instant now);
   /// A packet of the flow that the initiator's tunnel did not carry: not counted.

@@ -140,6 +140,13 @@ bool SandboxLink::read_batch() {
   return batch.more;
 }
 
+void SandboxLink::close_listeners() {
+  for (std::size_t i = 0; is_up() && i < listeners_ready_.size(); ++i) {
+    loop_.unwatch(sandbox_->listeners()[i], listeners_ready_[i]);
+    sandbox_->listeners()[i].reset();
+  }
+}
+
 void SandboxLink::drain() {
   while (is_up() && read_batch()) {
   }

@@ -70,6 +70,9 @@ class SandboxLink {
   /// The same for one packet outside of a batch.
   void write_now(const RawPacket& packet);
 
+  /// Accepts nobody any more. The kernel inside resets those who were waiting.
+  void close_listeners();
+
   /// Handles what the kernel inside has sent, until there is nothing more.
   void drain();
 

@@ -22,7 +22,6 @@ namespace gateway {
 using base::Fd;
 using flows::Drop;
 using flows::EndReason;
-using flows::Flow;
 using flows::FlowIndex;
 using flows::FlowState;
 using flows::Unreachable;
@@ -57,14 +56,27 @@ TcpUpgrade::Session* TcpUpgrade::session(FlowIndex flow) {
   return index == flows::kNone32 ? nullptr : sessions_[index].get();
 }
 
+// What the kernel has measured of the client's side, for the audit log.
+void TcpUpgrade::take_measurements(const Session& session) {
+  const Fd& client = session.relay ? session.relay->client() : session.client;
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  if (client.is_open() && ::getsockopt(client.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
+    constexpr std::uint32_t kLongestRtt = 0xffffff;
+    flows_[session.flow].client_rtt_us = std::min(info.tcpi_rtt, kLongestRtt) & kLongestRtt;
+    flows_[session.flow].client_retransmits = info.tcpi_total_retrans;
+  }
+}
+
 void TcpUpgrade::free_session(Session& session) {
+  take_measurements(session);
   if (session.dialling) {
     end_dial(session);
   }
   if (session.relay) {
     --relays_;
-    relayed_up_bytes_ += session.relay->up_bytes();
-    relayed_down_bytes_ += session.relay->down_bytes();
+    relayed_by_ended_.up += session.relay->up_bytes();
+    relayed_by_ended_.down += session.relay->down_bytes();
     session.relay.reset();
   }
   for (Fd* socket : {&session.upstream, &session.client}) {
@@ -110,7 +122,7 @@ void TcpUpgrade::hold(Session& session, const RawPacket& syn, const flows::Packe
 
 bool TcpUpgrade::admits(FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed) {
   Session* session = this->session(flow);
-  const bool held = session != nullptr && session->syn != nullptr;
+  const bool held = session != nullptr && session->syn != nullptr && !session->syn->admitted;
   if (!held) {
     return true;
   }
@@ -151,7 +163,24 @@ void TcpUpgrade::admit_syn(Session& session) {
   to_outside(session.flow, syn, *parsed);
   flows_.set_state(session.flow, FlowState::kSynReceived, loop_.now());
   sandbox_.write_now(syn);
-  session.syn.reset();
+  session.syn->admitted = true;
+}
+
+void TcpUpgrade::reset_unaccepted(FlowIndex flow) {
+  Session* session = this->session(flow);
+  if (session == nullptr || session->syn == nullptr) {
+    return;
+  }
+  const RawPacket syn = session->syn->packet();
+  if (session->syn->admitted) {  // and rewritten to its binding
+    const auto parsed = flows::parse(syn.bytes, syn.vnet.verified());
+    CHECK(parsed.has_value());
+    const flows::FlowKey& key = flows_[flow].key;
+    nat::rewrite(syn.bytes, *parsed, syn.vnet,
+                 {.source = key.source, .destination = key.destination});
+  }
+  owner_.refuse(flow, syn, std::nullopt);
+  session->syn.reset();
 }
 
 void TcpUpgrade::dial(Session& session) {
@@ -253,6 +282,7 @@ void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
     reset_on_close(client);
     return;
   }
+  session->syn.reset();
   set_relay_options(client);
   session->client = std::move(client);
   flows_.set_state(flow, FlowState::kEstablished, loop_.now());
@@ -277,16 +307,20 @@ void TcpUpgrade::start_relay(Session& session) {
 }
 
 void TcpUpgrade::relay_ended(Session& session, TcpRelay::Outcome outcome) {
-  Flow& flow = flows_[session.flow];
-  tcp_info info{};
-  socklen_t size = sizeof(info);
-  if (::getsockopt(session.relay->client().get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
-    flow.client_rtt_us = info.tcpi_rtt;
-    flow.client_retransmits = info.tcpi_total_retrans;
-  }
   constexpr std::array kReasons{EndReason::kClosed, EndReason::kResetByClient,
                                 EndReason::kResetByUpstream, EndReason::kTimedOut};
   flows_.retire(session.flow, kReasons.at(static_cast<std::size_t>(outcome)), loop_.now());
+}
+
+TcpUpgrade::RelayedBytes TcpUpgrade::relayed() const {
+  RelayedBytes total = relayed_by_ended_;
+  for (const auto& session : sessions_) {
+    if (session->relay) {
+      total.up += session->relay->up_bytes();
+      total.down += session->relay->down_bytes();
+    }
+  }
+  return total;
 }
 
 void TcpUpgrade::tick(base::Instant now) {

@@ -73,6 +73,9 @@ class TcpUpgrade final {
   void accepted(base::Fd client, flows::FlowIndex flow);
   /// Sockets for dials that wait for one; `failed`: there are none to come.
   void sockets_arrived(bool v4, bool failed);
+  /// Answers the client's SYN with RST, when the client has not been accepted yet. Else nothing:
+  /// the RST of its socket's close tells it.
+  void reset_unaccepted(flows::FlowIndex flow);
   /// `flow` is over: closes its sockets, with RST where they were open.
   void detach(flows::FlowIndex flow);
   /// Ends resets whose last bytes have gone out meanwhile.
@@ -80,14 +83,19 @@ class TcpUpgrade final {
 
   [[nodiscard]] std::uint32_t relays() const { return relays_; }
   [[nodiscard]] std::uint32_t pipes_in_use() const { return pipes_.in_use(); }
-  [[nodiscard]] std::uint64_t relayed_up_bytes() const { return relayed_up_bytes_; }
-  [[nodiscard]] std::uint64_t relayed_down_bytes() const { return relayed_down_bytes_; }
+  /// Payload bytes, those of relays that go on included: looks at every session.
+  struct RelayedBytes {
+    std::uint64_t up = 0;
+    std::uint64_t down = 0;
+  };
+  [[nodiscard]] RelayedBytes relayed() const;
 
  private:
   struct HeldSyn {
     std::vector<std::byte> bytes;  // RawPacket's headroom in front
     flows::VnetHeader vnet;
     std::uint32_t sequence = 0;
+    bool admitted = false;  // it has gone into the sandbox; kept to refuse it, until the accept
     [[nodiscard]] RawPacket packet() {
       return {vnet, std::span(bytes).subspan(RawPacket::kHeadroomBytes)};
     }
@@ -113,6 +121,7 @@ class TcpUpgrade final {
 
   Session& new_session(flows::FlowIndex flow);
   Session* session(flows::FlowIndex flow);
+  void take_measurements(const Session& session);
   void free_session(Session& session);
   void hold(Session& session, const RawPacket& syn, const flows::Packet& parsed);
   void admit_syn(Session& session);
@@ -136,8 +145,7 @@ class TcpUpgrade final {
   std::vector<std::uint32_t> lingering_;
   std::vector<std::uint32_t> awaiting_sockets_;
   std::uint32_t relays_ = 0;
-  std::uint64_t relayed_up_bytes_ = 0;
-  std::uint64_t relayed_down_bytes_ = 0;
+  RelayedBytes relayed_by_ended_;
 };
 
 }  // namespace gateway

@@ -211,7 +211,7 @@ void fill(Flow& flow, std::uint32_t generation) {
   flow.peer_tunnel = ~generation;
   flow.binding = generation;
   flow.attachment = ~generation;
-  flow.client_rtt_us = generation;
+  flow.client_rtt_us = generation & 0xffffffU;
   flow.client_retransmits = ~generation;
   flow.upstream = {base::IpAddress::v4(~generation),
                    base::Port{static_cast<std::uint16_t>(generation)}};

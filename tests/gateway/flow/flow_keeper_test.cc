@@ -1,0 +1,122 @@
+#include "gateway/flow/flow_keeper.h"
+
+#include <memory>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+#include "flows/segmenter.h"
+#include "tests/support/packet_builder.h"
+
+namespace gateway {
+namespace {
+
+using base::Instant;
+using flows::Action;
+using flows::EndReason;
+using flows::FlowIndex;
+using flows::FlowState;
+using flows::Side;
+using std::chrono_literals::operator""s;
+using test_support::tcp;
+using test_support::udp;
+
+constexpr auto kClient = "100.64.0.2:4000";
+constexpr auto kServer = "192.0.2.1:7777";
+
+struct SilentTunnel final : Tunnel {
+  using Tunnel::Tunnel;
+  flows::WireCount send(const RawPacket& /*packet*/, const flows::Packet& /*parsed*/) override {
+    return {};
+  }
+};
+
+Settings settings() {
+  Settings small = default_settings();
+  small.flows.max = 16;
+  small.nat.bindings = 16;
+  return small;
+}
+
+class FlowKeeperTest : public testing::Test {
+ protected:
+  FlowIndex open(const test_support::PacketBuilder& first, Action action, FlowState state) {
+    const auto bytes = first.build();
+    const FlowKeeper::Opening opening{
+        .tunnel = tunnel_, .action = action, .upstream = {}, .state = state};
+    return keeper_.open(flows::key_of(1, *flows::parse(bytes, {})), opening, now_).value();
+  }
+  void pass(FlowIndex flow, Side sender, const test_support::PacketBuilder& packet) {
+    const auto bytes = packet.build();
+    const auto parsed = flows::parse(bytes, {});
+    keeper_.touch(flow, sender, flows::wire_count(*parsed, {}), *parsed, now_);
+  }
+  // One datagram each way.
+  void exchange(FlowIndex flow) {
+    pass(flow, Side::kInitiator, udp(kClient, kServer));
+    pass(flow, Side::kResponder, udp(kServer, kClient));
+  }
+  bool lives_after(base::Duration idle) {
+    now_ += idle;
+    while (!keeper_.expire(now_)) {
+    }
+    return keeper_.table().size() == 1;
+  }
+
+  Instant now_{100s};
+  Settings settings_ = settings();
+  FlowRegion region_ = FlowRegion::create(flows::FlowTable::region_bytes(16)).value();
+  std::unique_ptr<AuditLog> audit_ = AuditLog::open("", {}).value();
+  FlowKeeper keeper_{region_, settings_, {.low = 1, .high = 2}, *audit_, now_};
+  Tenant tenant_{settings_.tenants.front()};
+  SilentTunnel tunnel_{TunnelInfo{}, tenant_};
+};
+
+TEST_F(FlowKeeperTest, PacketsOfAKilledFlowAreCountedAndDoNotKeepIt) {
+  const FlowIndex flow = open(udp(kClient, kServer), Action::kForward, FlowState::kEstablished);
+  keeper_.retire(flow, EndReason::kKilled, now_);
+  now_ += 20s;
+  pass(flow, Side::kInitiator, udp(kClient, kServer));
+  EXPECT_EQ(keeper_[flow].up.packets, 1U);
+  EXPECT_FALSE(lives_after(11s));
+}
+
+TEST_F(FlowKeeperTest, UdpFlowIsAStreamWhenBothEndsHaveSpokenRepeatedly) {
+  const FlowIndex flow = open(udp(kClient, kServer), Action::kForward, FlowState::kEstablished);
+  exchange(flow);
+  exchange(flow);
+  EXPECT_TRUE(lives_after(settings_.flows.timeouts.udp + 1s));
+  EXPECT_FALSE(lives_after(settings_.flows.timeouts.udp_stream));
+}
+
+TEST_F(FlowKeeperTest, OneAnswerMakesNoStream) {
+  const FlowIndex flow = open(udp(kClient, kServer), Action::kForward, FlowState::kEstablished);
+  exchange(flow);
+  pass(flow, Side::kInitiator, udp(kClient, kServer));
+  EXPECT_FALSE(lives_after(settings_.flows.timeouts.udp + 1s));
+}
+
+TEST_F(FlowKeeperTest, ErrorsOfOurOwnAreNoAnswers) {
+  const FlowIndex flow = open(udp(kClient, kServer), Action::kForward, FlowState::kEstablished);
+  for (int i = 0; i < 3; ++i) {
+    pass(flow, Side::kInitiator, udp(kClient, kServer));
+    keeper_.count_down(flow, {.packets = 1, .bytes = 56});
+  }
+  EXPECT_EQ(keeper_[flow].down.packets, 3U);
+  EXPECT_FALSE(lives_after(settings_.flows.timeouts.udp + 1s));
+}
+
+TEST_F(FlowKeeperTest, ForwardedTcpIsEstablishedWithTheLastSegmentOfItsHandshake) {
+  const FlowIndex flow =
+      open(tcp(kClient, kServer).syn(), Action::kForward, FlowState::kSynReceived);
+  pass(flow, Side::kInitiator, tcp(kClient, kServer).syn());
+  pass(flow, Side::kResponder, tcp(kServer, kClient).syn().ack(1001));
+  EXPECT_EQ(keeper_[flow].state, FlowState::kSynReceived);
+  pass(flow, Side::kInitiator, tcp(kClient, kServer).ack(1001));
+  EXPECT_EQ(keeper_[flow].state, FlowState::kEstablished);
+  pass(flow, Side::kInitiator, tcp(kClient, kServer).ack(1001).fin());
+  EXPECT_EQ(keeper_[flow].state, FlowState::kClosing);
+}
+
+}  // namespace
+}  // namespace gateway
