@@ -125,6 +125,19 @@ class Loader {
     }
   }
 
+  template <class Value, class SettingKind>
+  void any_of(std::string_view name, std::vector<Value>& field, const SettingKind& kind,
+              std::string_view comment) {
+    list(name, field, kind, comment);
+    const YamlEntry* entry = scope().map->find(name);
+    const bool nothing =
+        entry != nullptr && (entry->value.is(Kind::kNull) ||
+                             (entry->value.is(Kind::kList) && entry->value.items.empty()));
+    rule_out(nothing, name,
+             "names nothing, so it could match nothing; leave the key out to match "
+             "everything");
+  }
+
   template <class Part>
   void section(std::string_view name, Part& part, std::string_view) {
     if (const YamlEntry* entry = take(name)) {
@@ -313,6 +326,11 @@ class CrossCheck {
         settings_.tenants[i].id = static_cast<std::uint32_t>(i + 1);
       }
     }
+    for (std::size_t i = 0; i < settings_.rules.size(); ++i) {
+      if (settings_.rules[i].name.empty()) {
+        settings_.rules[i].name = fmt::format("rule-{}", i + 1);
+      }
+    }
   }
 
   void check_tenants() {
@@ -351,7 +369,7 @@ class CrossCheck {
     std::map<std::string_view, std::size_t> names;
     for (std::size_t i = 0; i < settings_.rules.size(); ++i) {
       const auto [same, is_new] = names.emplace(settings_.rules[i].name, i);
-      if (!is_new && !settings_.rules[i].name.empty()) {
+      if (!is_new) {
         report("rules", i, "name",
                fmt::format("another rule has this name: rules[{}]", same->second));
       }
@@ -472,14 +490,14 @@ ConfigProblems whole_file(std::string_view file, std::string what) {
 base::SysResult<std::string> read_file(const std::string& path) {
   const auto file = base::Fd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.is_open()) {
-    return base::Unexpected{base::last_error("open")};
+    return base::Unexpected{base::last_error("cannot be opened")};
   }
   std::string text;
   std::array<char, 64 * 1024> room{};
   for (;;) {
     const ssize_t size = ::read(file.get(), room.data(), room.size());
     if (size < 0 && errno != EINTR) {
-      return base::Unexpected{base::last_error("read")};
+      return base::Unexpected{base::last_error("cannot be read")};
     }
     if (size == 0 || text.size() >= kMostFileBytes) {
       return text;

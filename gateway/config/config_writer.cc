@@ -57,6 +57,12 @@ class Writer {
     key(name, " [" + words + "]", text);
   }
 
+  template <class Value, class SettingKind>
+  void any_of(std::string_view name, const std::vector<Value>& field, const SettingKind& kind,
+              std::string_view text) {
+    list(name, field, kind, text);
+  }
+
   template <class Part>
   void section(std::string_view name, Part& part, std::string_view text) {
     if (brief_ && is_empty(part)) {

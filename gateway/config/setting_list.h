@@ -9,6 +9,7 @@
 //
 //     value(name, field, kind, comment)      one word; required() the same, and it must be there
 //     list(name, field, kind, comment)       words
+//     any_of(name, field, kind, comment)     words, at least one where the key is given
 //     section(name, part, comment)           a map, described by describe(visitor, part)
 //     sections(name, parts, comment, samples)  a list of maps; the samples are printed as comments
 //     optional_section(name, part, comment)  a map that need not be there: part is a std::optional
@@ -238,13 +239,13 @@ void describe(V& v, TenantSettings& tenant) {
 
 template <class V>
 void describe(V& v, RuleMatch& match) {
-  v.list("tenant", match.tenant, TenantNameKind{}, "");
-  v.list("protocol", match.protocol, ProtocolKind{},
-         "tcp, udp, icmp, icmpv6, or an IP protocol number.");
-  v.list("source", match.source, PrefixKind{}, "Of the flow's first packet.");
-  v.list("destination", match.destination, PrefixKind{}, "");
-  v.list("source_port", match.source_port, PortRangeKind{}, "Of TCP and UDP.");
-  v.list("destination_port", match.destination_port, PortRangeKind{}, "");
+  v.any_of("tenant", match.tenant, TenantNameKind{}, "");
+  v.any_of("protocol", match.protocol, ProtocolKind{},
+           "tcp, udp, icmp, icmpv6, or an IP protocol number.");
+  v.any_of("source", match.source, PrefixKind{}, "Of the flow's first packet.");
+  v.any_of("destination", match.destination, PrefixKind{}, "");
+  v.any_of("source_port", match.source_port, PortRangeKind{}, "Of TCP and UDP.");
+  v.any_of("destination_port", match.destination_port, PortRangeKind{}, "");
   v.value("to_tunnel", match.to_tunnel, BoolKind{},
           "Whether an open tunnel of the same tenant claims the destination.");
   v.later("sni");
@@ -258,8 +259,8 @@ void describe(V& v, RuleMatch& match) {
 
 template <class V>
 void describe(V& v, Rule& rule) {
-  v.required("name", rule.name, NameKind{.reserved = kDefaultRuleName},
-             "What the audit log and flowctl call it.");
+  v.value("name", rule.name, NameKind{.reserved = kDefaultRuleName},
+          "What the audit log and flowctl call it. Default: rule-N, N its position from 1.");
   v.section("match", rule.match, "Every key that is given must hold; a list means any of.");
   v.required(
       "action", rule.action, ChoiceKind<flows::Action>{setting_kinds::kActions},

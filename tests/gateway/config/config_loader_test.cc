@@ -388,9 +388,31 @@ TEST(ConfigLoader, OneWordIsAListOfOne) {
   EXPECT_THAT(settings.rules[0].match.protocol, ElementsAre(flows::Protocol{47}));
 }
 
-TEST(ConfigLoader, RuleNeedsNameAndAction) {
-  EXPECT_THAT(problems_of("rules: [{}]"),
-              ElementsAre("1:9: rules[0].action: missing", "1:9: rules[0].name: missing"));
+// It would match everything: `destination: []` on a rule that rejects would cut everybody off.
+TEST(ConfigLoader, EmptyListInAMatchIsRefused) {
+  constexpr auto kWhy =
+      "names nothing, so it could match nothing; leave the key out to match everything";
+  for (const std::string key :
+       {"tenant", "protocol", "source", "destination", "source_port", "destination_port"}) {
+    EXPECT_THAT(problems_of("rules: [{action: drop, match: {" + key + ": []}}]"),
+                ElementsAre("1:32: rules[0].match." + key + ": " + kWhy));
+    EXPECT_THAT(problems_of("rules: [{action: drop, match: {" + key + ": }}]"),
+                ElementsAre("1:32: rules[0].match." + key + ": " + kWhy));
+  }
+  EXPECT_THAT(problems_of("tenants: [{name: a, sources: []}]"), testing::IsEmpty());
+}
+
+TEST(ConfigLoader, RuleWithoutANameIsCalledByItsPosition) {
+  const Settings settings =
+      load("rules: [{action: drop}, {name: b, action: drop}, {action: drop}]");
+  EXPECT_EQ(settings.rules[0].name, "rule-1");
+  EXPECT_EQ(settings.rules[2].name, "rule-3");
+  EXPECT_THAT(problems_of("rules: [{name: rule-2, action: drop}, {action: drop}]"),
+              ElementsAre("1:39: rules[1].name: another rule has this name: rules[0]"));
+}
+
+TEST(ConfigLoader, RuleNeedsAnAction) {
+  EXPECT_THAT(problems_of("rules: [{}]"), ElementsAre("1:9: rules[0].action: missing"));
 }
 
 TEST(ConfigLoader, AliasesMayRepeatAValue) {

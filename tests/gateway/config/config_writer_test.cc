@@ -49,6 +49,10 @@ class Names {
   void list(std::string_view name, Args&&...) {
     all.emplace_back(name);
   }
+  template <class... Args>
+  void any_of(std::string_view name, Args&&...) {
+    all.emplace_back(name);
+  }
   template <class Part>
   void section(std::string_view name, Part& part, std::string_view) {
     all.emplace_back(name);
