@@ -1,7 +1,5 @@
 #include "gateway/gateway.h"
 
-#include <sys/resource.h>
-
 #include <utility>
 
 #include "flows/protocol.h"
@@ -166,14 +164,6 @@ GatewayStatus Gateway::status() {
   status.stats.audit_events = audit_->events();
   status.stats.audit_write_errors = audit_->write_errors();
   return status;
-}
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
 }
 
 }  // namespace gateway

@@ -54,6 +54,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   void reopen_audit() { audit_->reopen(); }
 
   GatewayStatus status() override;
+  /// Of the shard's sandbox, as of now; 0: there is none.
+  [[nodiscard]] pid_t sandbox_helper() { return shard_->sandbox_helper(); }
 
  private:
   static constexpr std::uint32_t kMaxTunnels = 65'536;  // chosen; besides the peers of GUE on-ramps
@@ -81,8 +83,5 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<TelemetryServer> telemetry_;
 };
-
-/// As many descriptors as the hard limit allows, since each connection needs two.
-void raise_descriptor_limit();
 
 }  // namespace gateway

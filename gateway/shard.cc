@@ -452,6 +452,10 @@ void Shard::shut_down() {
   sandbox_.uninstall();
 }
 
+pid_t Shard::sandbox_helper() {
+  return ask([this] { return sandbox_.helper_pid(); });
+}
+
 bool Shard::kill_flow(std::uint64_t id) {
   return ask([this, id] { return kill_now(id); });
 }

@@ -61,6 +61,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   /// Clients of a published port reach `to` at a tunnel of `tenant`.
   void publish(HostPort port, const std::string& tenant, const base::Endpoint& to);
   [[nodiscard]] std::uint32_t open_tunnels() const { return open_tunnels_.load(); }
+  [[nodiscard]] pid_t sandbox_helper();
   [[nodiscard]] bool kill_flow(std::uint64_t id);
   /// Everything but the names of rules and the refusals of contexts, which the shard does not know.
   [[nodiscard]] GatewayStatus status();

@@ -73,6 +73,32 @@ TEST_F(Faults, LiveRelaysAreInTheFigures) {
   EXPECT_EQ(stats.at("relayed_down_bytes"), 1);
 }
 
+// Each connection takes what it can get; the last few descriptors are flowctl's.
+TEST(Famine, LeavesFlowctlItsDescriptors) {
+  GatewayProcess gateway({.most_descriptors = 64});
+  ClientNetwork client(gateway.onramp());
+  const TcpServer server = TcpServer::echo();
+  std::vector<TcpConnection> kept;
+  std::error_code refused;
+  while (!refused && kept.size() < 64) {
+    base::Fd socket = client.socket(AF_INET, SOCK_STREAM);
+    refused = TcpConnection::try_connect(socket, server.endpoint());
+    kept.emplace_back(std::move(socket));
+  }
+  EXPECT_EQ(refused.value(), ECONNREFUSED);
+  EXPECT_GE(gateway.flows().size(), 5U);
+  kept.front().send("still here");
+  EXPECT_EQ(kept.front().receive(10), "still here");
+}
+
+TEST(Serve, ConfigurationThatCannotBeReadIsNamedWithTheCure) {
+  const Finished finished = run({liftgate_program(), "serve", "--config", "/nope"});
+  EXPECT_EQ(finished.status, 1);
+  EXPECT_TRUE(finished.err.starts_with(
+      "liftgate serve: /nope: cannot be opened: No such file or directory. "))
+      << finished;
+}
+
 // The loop goes round once more between the sandbox's end and its own.
 TEST(Termination, StartsNoSandboxAnew) {
   for (int round = 0; round < 10; ++round) {

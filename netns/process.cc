@@ -56,10 +56,32 @@ pid_t clone_process(std::uint64_t flags, int* pidfd) noexcept {
   return static_cast<pid_t>(pid);
 }
 
-void reset_signals() noexcept {
-  struct sigaction standard{};
-  standard.sa_handler = SIG_DFL;
+bool is_ignored(int signal) noexcept {
+  struct sigaction now{};
+  return ::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+sigset_t ignored_signals() noexcept {
+  sigset_t ignored;
+  ::sigemptyset(&ignored);
   for (int signal = 1; signal < NSIG; ++signal) {
+    if (is_ignored(signal)) {
+      ::sigaddset(&ignored, signal);
+    }
+  }
+  return ignored;
+}
+
+void reset_signals() noexcept {
+  sigset_t none;
+  ::sigemptyset(&none);
+  reset_signals(none);
+}
+
+void reset_signals(const sigset_t& ignored) noexcept {
+  struct sigaction standard{};
+  for (int signal = 1; signal < NSIG; ++signal) {
+    standard.sa_handler = ::sigismember(&ignored, signal) == 1 ? SIG_IGN : SIG_DFL;
     ::sigaction(signal, &standard, nullptr);  // refused for SIGKILL, SIGSTOP and libc's own
   }
   sigset_t none;

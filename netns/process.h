@@ -37,7 +37,16 @@ class SignalBlock {
 /// async-signal-safe calls until it execs.
 pid_t clone_process(std::uint64_t flags, int* pidfd) noexcept;
 
-/// For the child: default dispositions, nothing blocked. Async-signal-safe.
+/// Whether the signal is ignored now: at the start, because whoever started us wants that for us
+/// and what we start (nohup; a shell's background jobs).
+bool is_ignored(int signal) noexcept;
+/// Every signal that is.
+sigset_t ignored_signals() noexcept;
+
+/// For the child: those of `ignored` are ignored, the others have their default dispositions, and
+/// nothing is blocked. Async-signal-safe.
+void reset_signals(const sigset_t& ignored) noexcept;
+/// The same, nothing ignored.
 void reset_signals() noexcept;
 
 /// For the child: closes every descriptor from `first` on. Async-signal-safe.

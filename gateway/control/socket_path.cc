@@ -34,7 +34,7 @@ bool open_to_everybody(const struct stat& directory) {
 }
 
 base::Error refusal(const std::string& directory, const char* why) {
-  return {{}, directory + ": " + why, "Set LIFTGATE_SOCKET to a path in a folder of your own."};
+  return base::failure(directory + ": " + why);
 }
 
 // `inside_public`: the folder above lets everybody make entries, so this one may be a trap.

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "gateway/control/socket_path.h"
+#include "gateway/descriptors.h"
 
 namespace gateway {
 
@@ -114,8 +115,9 @@ SysResult<void> clear_the_way(const UnixListenerOptions& options, const sockaddr
     return Unexpected{left_over.error()};
   }
   if (!*left_over) {
-    return Unexpected{failure("another liftgate answers at " + options.path +
-                              "; stop it, or choose another with " + options.chosen_by)};
+    return Unexpected{Error{{},
+                            "another liftgate answers at " + options.path,
+                            "Stop it, or choose another path with " + options.chosen_by + "."}};
   }
   if (::unlink(options.path.c_str()) != 0) {
     return Unexpected{last_error("unlink " + options.path)};
@@ -147,6 +149,18 @@ SysResult<Fd> bind_and_listen(const UnixListenerOptions& options, const sockaddr
 }  // namespace
 
 SysResult<UnixListener> UnixListener::create(const UnixListenerOptions& options) {
+  auto listener = make(options);
+  if (!listener && listener.error().cure.empty()) {
+    Error error = with_descriptor_cure(listener.error());
+    if (error.cure.empty()) {
+      error.cure = "Choose a path in a folder of your own with " + options.chosen_by + ".";
+    }
+    return Unexpected{std::move(error)};
+  }
+  return listener;
+}
+
+SysResult<UnixListener> UnixListener::make(const UnixListenerOptions& options) {
   const auto address = address_of(options);
   if (!address) {
     return Unexpected{address.error()};

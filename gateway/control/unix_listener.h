@@ -59,6 +59,7 @@ class UnixListener {
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
+  static base::SysResult<UnixListener> make(const UnixListenerOptions& options);
   struct FileId {
     dev_t device = 0;
     ino_t inode = 0;

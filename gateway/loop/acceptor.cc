@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "gateway/descriptors.h"
 #include "gateway/loop/tcp_socket.h"
 
 namespace gateway {
@@ -32,6 +33,10 @@ std::optional<Acceptor::Arrival> Acceptor::next(const Fd& listener) {
     base::SocketAddress peer;
     Fd socket = accept_from(listener, peer);
     if (socket.is_open()) {
+      if (is_reserved(socket)) {
+        reset_on_close(socket);
+        socket.reset();
+      }
       return Arrival{std::move(socket), peer.endpoint().value_or(base::Endpoint{})};
     }
     if (errno == EMFILE || errno == ENFILE) {

@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "gateway/control/socket_path.h"
+#include "gateway/descriptors.h"
 #include "gateway/log.h"
 #include "gateway/onramp/admission.h"
 
@@ -32,9 +32,6 @@ void send_json(const base::Fd& socket, const nlohmann::json& message) {
 SysResult<std::unique_ptr<SeqpacketDoor>> SeqpacketDoor::open(
     asio::io_context& context, const SeqpacketOnramp& settings,
     const std::vector<TenantSettings>& tenants, Owner& owner) {
-  if (auto made = make_parent_directory(settings.path); !made) {
-    return Unexpected{made.error()};
-  }
   auto listener = UnixListener::create({.path = settings.path,
                                         .type = SOCK_SEQPACKET,
                                         .mode = settings.mode,
@@ -94,7 +91,7 @@ void SeqpacketDoor::accept_clients() {
 }
 
 void SeqpacketDoor::greet(UnixPeer peer) {
-  if (waiting_.size() >= kMaxWaiting) {
+  if (waiting_.size() >= kMaxWaiting || is_reserved(peer.socket)) {
     owner_.tunnel_refused(ContextError::kTooManyTunnels);
     return;
   }
@@ -104,7 +101,7 @@ void SeqpacketDoor::greet(UnixPeer peer) {
       std::chrono::duration_cast<asio::steady_timer::duration>(settings_.context_timeout));
   client->timer.async_wait([this, client](std::error_code error) {
     if (!error && client->is_waiting) {
-      refuse(client, {ContextError::kTimeout, std::string(explain(ContextError::kTimeout)), true});
+      refuse(client, {ContextError::kTimeout, std::string(explain(ContextError::kTimeout)), false});
     }
   });
   client->descriptor.async_wait(asio::posix::stream_descriptor::wait_read,

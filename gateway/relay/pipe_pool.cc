@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "gateway/descriptors.h"
+
 namespace gateway {
 
 using base::Fd;
@@ -22,6 +24,9 @@ std::optional<Pipe> PipePool::take() {
     return std::nullopt;
   }
   Pipe pipe{Fd::adopt(ends[0]), Fd::adopt(ends[1])};
+  if (is_reserved(pipe.read_end) || is_reserved(pipe.write_end)) {
+    return std::nullopt;
+  }
   ::fcntl(pipe.write_end.get(), F_SETPIPE_SZ, kPipeBytes);  // refused: it stays at 64 KiB
   ++in_use_;
   return pipe;

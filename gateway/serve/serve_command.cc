@@ -7,22 +7,30 @@
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 
+#include "gateway/descriptors.h"
 #include "gateway/gateway.h"
 #include "gateway/log.h"
+#include "netns/process.h"
 
 namespace gateway {
 namespace {
 
 int fail(const base::Error& error) {
-  log_error("not started: {}", error.message());
+  log_error("not started: {}", with_descriptor_cure(error).message());
   return 1;
 }
 
-// Ends the context on SIGINT and SIGTERM; SIGHUP opens the audit log again.
+// Ends the context on SIGINT and SIGTERM, unless whoever started us had them ignored, as a shell
+// does with SIGINT for what it puts into the background; SIGHUP opens the audit log again.
 class Signals {
  public:
   Signals(asio::io_context& context, Gateway& gateway)
-      : context_(context), gateway_(gateway), set_(context, SIGINT, SIGTERM, SIGHUP) {
+      : context_(context), gateway_(gateway), set_(context, SIGHUP) {
+    for (const int signal : {SIGINT, SIGTERM}) {
+      if (!netns::is_ignored(signal)) {
+        set_.add(signal);
+      }
+    }
     wait();
   }
 

@@ -11,6 +11,7 @@
 #include "base/byte_order.h"
 #include "flows/fragmenter.h"
 #include "flows/segmenter.h"
+#include "gateway/descriptors.h"
 #include "gateway/upgrade/socket_error.h"
 
 namespace gateway {
@@ -92,8 +93,8 @@ std::optional<Drop> DatagramUpgrade::open(FlowIndex flow) {
 base::Result<DatagramUpgrade::Mapping*, Drop> DatagramUpgrade::make_mapping(const Source& source) {
   const bool v4 = source.endpoint.address.is_v4();
   Fd socket = open_socket(v4);
-  if (!socket.is_open()) {
-    return Unexpected{refusal_of(errno)};
+  if (!socket.is_open() || is_reserved(socket)) {
+    return Unexpected{refusal_of(socket.is_open() ? EMFILE : errno)};
   }
   set_option(socket, v4, IP_RECVERR, IPV6_RECVERR, 1);
   if (free_.empty()) {

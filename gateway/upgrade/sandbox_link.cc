@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "gateway/descriptors.h"
 #include "gateway/flow/sandbox_plan.h"
 #include "gateway/log.h"
 #include "gateway/onramp/tun_reader.h"

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/endpoint.h"
+#include "gateway/descriptors.h"
 #include "gateway/flow/sandbox_plan.h"
 #include "gateway/loop/tcp_socket.h"
 #include "gateway/upgrade/mss.h"
@@ -212,6 +213,9 @@ base::Result<Fd, int> TcpUpgrade::start_dial(const Session& session) {
   const base::SocketAddress address(flows_[session.flow].upstream);
   Fd socket = Fd::adopt(
       ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  if (socket.is_open() && is_reserved(socket)) {
+    return base::Unexpected{EMFILE};
+  }
   if (!socket.is_open() ||
       (::connect(socket.get(), address.data(), address.size()) != 0 && errno != EINPROGRESS)) {
     return base::Unexpected{errno};

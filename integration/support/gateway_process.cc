@@ -114,7 +114,8 @@ std::vector<pid_t> descendants_of(pid_t pid) {
 }
 
 GatewayProcess::GatewayProcess(const GatewayConfig& config)
-    : has_onramp_(config.onramps.find("{dir}/onramp.sock") != std::string::npos) {
+    : has_onramp_(config.onramps.find("{dir}/onramp.sock") != std::string::npos),
+      most_descriptors_(config.most_descriptors) {
   std::ofstream(file("config.yaml")) << yaml_of(config, directory_.path());
   start();
 }
@@ -140,8 +141,12 @@ std::string flowctl_program() {
 }
 
 void GatewayProcess::start() {
+  Program::Words words = {liftgate_program(), "serve", "--config", file("config.yaml")};
+  if (most_descriptors_ > 0) {
+    words.insert(words.begin(), {"prlimit", "--nofile=" + std::to_string(most_descriptors_)});
+  }
   program_.emplace(Program::start(
-      {liftgate_program(), "serve", "--config", file("config.yaml")},
+      words,
       {.environment = {"LIFTGATE_SOCKET=" + control(), "XDG_RUNTIME_DIR=" + directory_.path()}}));
   const auto is_up = [&] {
     return is_listening(control()) && (!has_onramp_ || is_listening(onramp()));

@@ -30,7 +30,8 @@ struct GatewayConfig {
   std::string flows{};
   std::string audit = "{path: '{dir}/audit.jsonl'}";
   std::string log = "{level: debug}";
-  std::string more{};  // whole top-level keys
+  std::string more{};        // whole top-level keys
+  int most_descriptors = 0;  // not of the file: the process's limit; 0: as ours
 };
 
 /// For tests that wait for the end of flows: stragglers are answered for a moment only.
@@ -84,6 +85,7 @@ class GatewayProcess {
 
   test_support::TempDirectory directory_;
   bool has_onramp_;
+  int most_descriptors_;
   std::optional<Program> program_;  // until it is stopped
   std::string last_log_;
 };

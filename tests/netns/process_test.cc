@@ -69,6 +69,19 @@ TEST(Process, ResetSignalsForgetsHandlersIgnoredOnesAndTheMask) {
   EXPECT_EQ(*wait_for_exit(child.pidfd), 0);
 }
 
+// As nohup(1) wants it: for us, and for what we start.
+TEST(Process, SignalsThatWereIgnoredStaySoInTheChild) {
+  const Process child = fork_child([] {
+    ::signal(SIGHUP, SIG_IGN);
+    const sigset_t ignored = ignored_signals();
+    ::signal(SIGPIPE, SIG_IGN);  // our own doing
+    ::signal(SIGHUP, SIG_DFL);
+    reset_signals(ignored);
+    return is_ignored(SIGHUP) && !is_ignored(SIGPIPE) ? 0 : 1;
+  });
+  EXPECT_EQ(*wait_for_exit(child.pidfd), 0);
+}
+
 // Pitfall 54: what is opened next would get number 2, and error messages would be written to it.
 TEST(Process, ClosedStandardDescriptorsAreFilled) {
   const Process child = fork_child([] {

@@ -328,7 +328,7 @@ TEST_F(ControlServerTest, SecondServerNamesTheCure) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().message(),
             "another liftgate answers at " + path_ +
-                "; stop it, or choose another with control.path or $LIFTGATE_SOCKET");
+                ". Stop it, or choose another path with control.path or $LIFTGATE_SOCKET.");
 }
 
 TEST(ControlClient, KnowsWhenThereIsNoDaemon) {

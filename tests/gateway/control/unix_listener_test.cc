@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/temp_directory.h"
@@ -127,7 +128,7 @@ TEST_F(UnixListenerTest, LiveListenerOfEitherTypeIsLeftAlone) {
 
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().message(), "another liftgate answers at " + path_ +
-                                            "; stop it, or choose another with control.path");
+                                            ". Stop it, or choose another path with control.path.");
     EXPECT_TRUE(connected_to(path_, type).is_open());
   }
 }
@@ -164,6 +165,17 @@ TEST_F(UnixListenerTest, PathThatIsTooLongSaysSo) {
   EXPECT_NE(listener.error().message().find("has at most 107. Choose a shorter one with"),
             std::string::npos)
       << listener.error().message();
+}
+
+TEST_F(UnixListenerTest, PathThatCannotBeHadNamesTheSettingToChange) {
+  for (const std::string path : {"/proc/nope/x.sock", "/dev/null/x.sock"}) {
+    const auto refused =
+        UnixListener::create({.path = path, .chosen_by = "onramps.seqpacket.path"});
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(),
+                testing::EndsWith("Choose a path in a folder of your own with "
+                                  "onramps.seqpacket.path."));
+  }
 }
 
 TEST_F(UnixListenerTest, FileGoesWithTheListener) {

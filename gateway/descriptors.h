@@ -1,0 +1,25 @@
+// Descriptors: how many the process may have, and those that connections must leave alone.
+//
+// The kernel hands out the lowest number that is free. So a new descriptor whose number is near the
+// limit says that nearly all are in use: whoever serves clients gives it back then, as if there had
+// been none (EMFILE), and the last few remain for the control socket: a gateway in need can still
+// be looked into.
+#pragma once
+
+#include "base/error.h"
+#include "base/fd.h"
+
+namespace gateway {
+
+/// As many descriptors as the hard limit allows, since each connection needs two. From then on the
+/// last of them are reserved.
+void raise_descriptor_limit();
+
+/// Whether `fd`, just opened for a client, is one of those kept back: close it, and take it for
+/// EMFILE. Any thread.
+[[nodiscard]] bool is_reserved(const base::Fd& fd);
+
+/// `error`, with what to do about it where it is EMFILE and nothing is said yet.
+[[nodiscard]] base::Error with_descriptor_cure(base::Error error);
+
+}  // namespace gateway
