@@ -35,6 +35,9 @@ constexpr const char* kExamples =
 constexpr const char* kRunExamples =
     R"(Everything from the first word on that is not an option belongs to the command.
 
+The network ends with the command: whatever the command has left running then is ended, too
+(SIGTERM, after a second SIGKILL). What the command has sent still arrives.
+
 Examples:
   liftgate run -- make test
   liftgate run --audit flows.jsonl -- npm install
@@ -107,7 +110,7 @@ CLI::App* Parser::add(CLI::App& parent, const char* name, const char* usage, con
   CLI::App* command = parent.add_subcommand(name, what);
   command->formatter(std::make_shared<HelpFormatter>(usage));
   command->footer(examples);
-  command->set_help_flag("--help", "Print this and exit");
+  command->set_help_flag("-h,--help", "Print this and exit");
   return command;
 }
 
@@ -119,7 +122,7 @@ void Parser::take_config(CLI::App* command) {
 Parser::Parser() {
   app.formatter(std::make_shared<HelpFormatter>("liftgate COMMAND [OPTION]..."));
   app.footer(kExamples);
-  app.set_help_flag("--help", "Print this and exit");
+  app.set_help_flag("-h,--help", "Print this and exit");
   app.set_version_flag("--version", std::string("liftgate ") + LIFTGATE_VERSION,
                        "Print the version and exit");
   app.require_subcommand(1);
@@ -205,7 +208,20 @@ CommandLineAnswer unexpected(const CLI::App& command, const std::string& word) {
   return usage_error(name, "unexpected argument " + in_quotes(word));
 }
 
+// What `liftgate` alone is told.
+CommandLineAnswer short_usage(const CLI::App& app) {
+  std::string text = "Usage: liftgate COMMAND [OPTION]...\n\nCommands:\n";
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    text += "  " + command->get_name() + std::string(10 - command->get_name().size(), ' ') +
+            command->get_description() + "\n";
+  }
+  return {kExitUsage, text + "\n`liftgate --help` and `liftgate COMMAND --help` say more.\n"};
+}
+
 CommandLineAnswer incomplete(const CLI::App& command) {
+  if (command.get_parent() == nullptr) {
+    return short_usage(command);
+  }
   const auto children = children_of(command);
   const std::string need =
       children.empty() ? "a FILE" : "a command: " + one_of({children.begin(), children.end()});
@@ -314,6 +330,10 @@ std::optional<CommandLineAnswer> read_run_options(Parser& parser, Words command)
     if (!parser.chosen.map_host) {
       return usage_error(kRun, "--map-host takes an IP address, got " + in_quotes(parser.map_host));
     }
+    if (const auto why = why_no_map_host(*parser.chosen.map_host)) {
+      return usage_error(kRun, "--map-host cannot be " + parser.map_host + ": " + *why +
+                                   "; choose an address like 10.0.2.2");
+    }
   }
   if (command.empty()) {
     return usage_error(kRun, "no command to run: liftgate run [OPTION]... -- CMD [ARG...]");
@@ -336,14 +356,16 @@ Command command_of(const Parser& parser) {
 }
 
 // The settings of --config, or the problems said and nothing.
-std::optional<Settings> settings_of(const std::string& config_path) {
+std::optional<Settings> settings_of(const std::string& config_path, std::string_view command) {
   if (config_path.empty()) {
     return default_settings();
   }
   auto loaded = load_config_file(config_path);
   if (!loaded) {
     for (const ConfigProblem& problem : loaded.error()) {
-      std::cerr << problem.to_string() << '\n';
+      const bool is_of_file = problem.line == 0;  // and not of something in it
+      std::cerr << (is_of_file ? command : "") << problem.to_string()
+                << (is_of_file ? ". `liftgate config default` prints one to start from.\n" : "\n");
     }
     return std::nullopt;
   }
@@ -356,7 +378,8 @@ int print(const std::string& text) {
 }
 
 int with_settings(CommandLine& line) {
-  auto settings = settings_of(line.config_path);
+  auto settings = settings_of(
+      line.config_path, line.command == Command::kServe ? "liftgate serve: " : "liftgate run: ");
   if (!settings) {
     return kExitFailed;
   }
@@ -379,7 +402,7 @@ int execute(CommandLine& line) {
     case Command::kConfigDefault:
       return print(default_config());
     case Command::kConfigCheck:
-      return settings_of(line.config_path) ? 0 : kExitFailed;
+      return settings_of(line.config_path, "") ? 0 : kExitFailed;
     case Command::kDoctor:
       return doctor(std::cout, line.json ? DoctorFormat::kJson : DoctorFormat::kText);
   }
@@ -389,7 +412,12 @@ int execute(CommandLine& line) {
 }  // namespace
 
 base::Result<CommandLine, CommandLineAnswer> parse_command_line(
-    const std::vector<std::string>& arguments) {
+    const std::vector<std::string>& given) {
+  Words arguments = given;
+  if (!arguments.empty() && arguments.front() == "help") {  // `help run` is `run --help`
+    std::ranges::rotate(arguments, arguments.begin() + 1);
+    arguments.back() = "--help";
+  }
   const bool is_run = !arguments.empty() && arguments.front() == "run";
   RunWords words = is_run ? split_run(arguments) : RunWords{arguments, {}};
   std::ranges::reverse(words.ours);  // CLI11 reads from the back

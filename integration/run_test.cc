@@ -155,6 +155,79 @@ TEST_F(Run, WhatTheCommandWroteLastArrives) {
   EXPECT_EQ(server.wait_for_connection(0).received_bytes, 20'000'000U);
 }
 
+// The network ends with the command, so whatever would go on without one is ended, too.
+TEST_F(Run, WhatTheCommandLeavesBehindEndsWithIt) {
+  const Finished finished = liftgate_run(
+      {"--", "sh", "-c", "sleep 1000 & setsid sh -c 'sleep 1000 & wait' & trap '' TERM; exit 5"});
+  EXPECT_EQ(finished.status, 5) << finished;
+}
+
+TEST_F(Run, WhatDoesNotHeedItsEndIsKilled) {
+  const Finished finished = liftgate_run(
+      {"--", "sh", "-c", "(trap '' TERM; echo ready; sleep 1000) & read -r _ </dev/zero & exit 6"});
+  EXPECT_EQ(finished.status, 6) << finished;
+}
+
+TEST_F(Run, TerminationReachesWhatTheCommandHasStarted) {
+  Program program = start({"--", "sh", "-c", "sleep 1000 & echo $!; wait"});
+  ASSERT_TRUE(eventually([&] { return !program.out().empty(); }));
+  program.signal(SIGTERM);
+  EXPECT_EQ(program.wait().status, 128 + SIGTERM);
+  EXPECT_TRUE(is_dead(std::stoi(program.out())));
+}
+
+TEST_F(Run, EverythingDiesWithLiftgateWhicheverOfItsProcessesIsKilled) {
+  for (const bool gateway_itself : {false, true}) {
+    Program program = start({"--", "sh", "-c", "sleep 1000 & echo $!; wait"});
+    ASSERT_TRUE(eventually([&] { return !program.out().empty(); }));
+    const auto below = descendants_of(program.pid());
+    if (gateway_itself) {
+      ::kill(below.front(), SIGKILL);
+    } else {
+      program.signal(SIGKILL);
+    }
+    EXPECT_EQ(program.wait().status, 128 + SIGKILL);
+    EXPECT_TRUE(eventually([&] { return std::ranges::all_of(below, is_dead); }));
+    std::filesystem::remove(file("control.sock"));  // where nobody was left to do it
+  }
+}
+
+TEST_F(Run, SignalsThatWereIgnoredStayIgnored) {
+  Program program = Program::start({"nohup", liftgate_program(), "run", "--", "sh", "-c",
+                                    "grep SigIgn /proc/self/status; echo; while ! test -e " +
+                                        file("done") + "; do sleep 0.02; done"},
+                                   options());
+  ASSERT_TRUE(eventually([&] { return program.out().find("\n\n") != std::string::npos; }));
+  EXPECT_EQ(program.out(), "SigIgn:\t0000000000000001\n\n");
+  program.signal(SIGHUP);
+  EXPECT_TRUE(program.is_running());
+  std::ofstream(file("done")) << "\n";
+  EXPECT_EQ(program.wait().status, 0);
+}
+
+TEST_F(Run, WantOfDescriptorsIsNoFailureOfTheCommand) {
+  for (const char* limit : {"4", "8", "12", "16", "20"}) {
+    const Finished finished =
+        run({"prlimit", "--nofile=" + std::string(limit), liftgate_program(), "run", "--", "true"},
+            kPatience, options());
+    EXPECT_NE(finished.status, 126) << limit << " " << finished;
+    EXPECT_TRUE(finished.status == 0 ||
+                finished.err.find("Too many open files") == std::string::npos ||
+                finished.err.find("ulimit -n") != std::string::npos)
+        << limit << " " << finished;
+  }
+}
+
+TEST_F(Run, GatewayThatAnswersAtItsSocketIsLeftAlone) {
+  const GatewayProcess gateway;
+  const ProgramOptions same{.environment = {"LIFTGATE_SOCKET=" + gateway.control()}};
+  const Finished finished =
+      run({liftgate_program(), "run", "--", "sh", "-c", "ls " + gateway.file("run-*.sock")},
+          kPatience, same);
+  EXPECT_EQ(finished.status, 0) << finished;
+  EXPECT_EQ(gateway.flowctl({"tunnels"}).size(), 0U);
+}
+
 TEST_F(Run, CommandDiesWithLiftgate) {
   Program program = start({"--", "sh", "-c", "echo $$; exec sleep 1000"});
   ASSERT_TRUE(eventually([&] { return !program.out().empty(); }));

@@ -64,6 +64,8 @@ std::vector<std::string> places_of(const std::string& program, std::string_view 
   }
 }
 
+const std::string kDoingExec = "executing ";
+
 // Everything that the child needs, made beforehand: after the clone it may not allocate.
 struct Plan {
   int sandbox_pidfd = -1;
@@ -72,6 +74,7 @@ struct Plan {
   std::string folder;  // empty: stay
   bool die_with_parent = true;
   pid_t parent = -1;
+  sigset_t ignored_signals{};
   std::vector<std::string> places;
   std::vector<char*> arguments;
   std::vector<char*> environment;
@@ -95,11 +98,12 @@ Plan make_plan(const Sandbox& sandbox, const Command& command) {
   plan.standard_fds = {command.stdin_fd, command.stdout_fd, command.stderr_fd};
   plan.die_with_parent = command.die_with_parent;
   plan.parent = ::getpid();
+  plan.ignored_signals = command.ignored_signals;
   plan.places = places_of(command.argv.front(), path_of(command.environment));
   plan.arguments = pointers_to(command.argv);
   plan.environment = pointers_to(command.environment);
   plan.doing_folder = "changing to directory " + plan.folder;
-  plan.doing_exec = "executing " + command.argv.front();
+  plan.doing_exec = kDoingExec + command.argv.front();
   return plan;
 }
 
@@ -160,7 +164,7 @@ int execute(const Plan& plan) noexcept {
       (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || ::getppid() != plan.parent)) {
     report.fail("binding the program's life to ours", errno);
   }
-  reset_signals();
+  reset_signals(plan.ignored_signals);
   report.fail(plan.doing_exec.c_str(), execute(plan));
 }
 
@@ -195,6 +199,10 @@ SysResult<Process> spawn(const Sandbox& sandbox, const Command& command) {
     return Unexpected{executed.error()};
   }
   return child;
+}
+
+bool is_of_exec(const base::Error& error) {
+  return error.doing.starts_with(kDoingExec);
 }
 
 }  // namespace netns

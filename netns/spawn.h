@@ -7,6 +7,8 @@
 // distributions ping is such a file (tests: Spawn.PingsItselfWithoutAnyCapability).
 #pragma once
 
+#include <signal.h>
+
 #include <string>
 #include <vector>
 
@@ -23,6 +25,7 @@ struct Command {
   int stdout_fd = 1;
   int stderr_fd = 2;
   std::string working_directory{};  // empty: as ours
+  sigset_t ignored_signals{};       // the others have their default dispositions
   // SIGKILL when the *thread* that called spawn() ends, as PR_SET_PDEATHSIG has it.
   bool die_with_parent = true;
 };
@@ -30,5 +33,9 @@ struct Command {
 /// Returns once the program is executing, or with the reason why it could not: ENOENT for an
 /// unknown one. It stays in our session and process group. From any thread of any process.
 base::SysResult<Process> spawn(const Sandbox& sandbox, const Command& command);
+
+/// Whether an error of spawn() is that of executing the program, and not of what we needed to get
+/// there.
+bool is_of_exec(const base::Error& error);
 
 }  // namespace netns

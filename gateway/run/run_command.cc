@@ -1,6 +1,5 @@
 #include "gateway/run/run_command.h"
 
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,10 +25,15 @@
 #include <asio/steady_timer.hpp>
 
 #include "flows/protocol.h"
+#include "gateway/control/control_client.h"
 #include "gateway/control/socket_path.h"
+#include "gateway/descriptors.h"
 #include "gateway/gateway.h"
 #include "gateway/log.h"
+#include "gateway/run/children.h"
 #include "gateway/run/resolvers.h"
+#include "gateway/run/supervisor.h"
+#include "netns/process.h"
 #include "netns/sandbox.h"
 #include "netns/spawn.h"
 
@@ -42,7 +46,11 @@ using base::IpAddress;
 // As env(1) and the shells have it.
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
+constexpr std::chrono::milliseconds kPingPatience{1'000};
 constexpr auto kResolvConf = "/etc/resolv.conf";
+
+constexpr std::uint8_t kPrefixV4 = 30;
+constexpr std::uint8_t kPrefixV6 = 64;
 
 // The command's network. Addresses for benchmarks (RFC 2544), which nobody wants outside, and a
 // ULA, which makes programs prefer IPv4 for names that have both (RFC 6724): the host may have no
@@ -56,13 +64,13 @@ struct Inside {
 };
 
 int fail(const base::Error& error, int status = 1) {
-  std::fprintf(stderr, "liftgate run: %s\n", error.message().c_str());
+  std::fprintf(stderr, "liftgate run: %s\n", with_descriptor_cure(error).message().c_str());
   return status;
 }
 
 netns::SandboxConfig sandbox_of(const Inside& inside, const ResolverPlan& resolvers) {
   netns::SandboxConfig config;
-  config.tun.addresses = {{inside.v4, 30}, {inside.v6, 64}};
+  config.tun.addresses = {{inside.v4, kPrefixV4}, {inside.v6, kPrefixV6}};
   config.tun.mtu_bytes = inside.mtu_bytes;
   config.mount_namespace = true;
   if (!resolvers.resolv_conf.empty()) {
@@ -86,18 +94,35 @@ TunnelInfo tunnel_of(const Inside& inside, bool offload, const std::string& comm
   return info;
 }
 
+netns::Command command_of(const RunOptions& options, const sigset_t& ignored) {
+  netns::Command command;
+  command.argv = options.command;
+  command.ignored_signals = ignored;
+  return command;
+}
+
+bool answers(const std::string& control_path) {
+  return ask_gateway(control_path, {.kind = ControlRequest::Kind::kPing}, kPingPatience)
+      .has_value();
+}
+
 // No daemon is needed, and one that runs keeps its socket: each run has its own beside it, unless
-// it was named.
+// one was named for it: in its configuration, or by $LIFTGATE_SOCKET where nobody answers yet.
+std::string control_path_for_run(const std::string& configured) {
+  const bool named = configured != default_control_path();
+  if (named || (std::getenv("LIFTGATE_SOCKET") != nullptr && !answers(configured))) {
+    return configured;
+  }
+  const std::filesystem::path daemon(configured);
+  return daemon.parent_path() / ("run-" + std::to_string(::getpid()) + ".sock");
+}
+
 Settings settings_for_run(const RunOptions& options) {
   Settings settings = options.settings;
   if (!options.audit_path.empty()) {
     settings.audit_path = options.audit_path;
   }
-  if (settings.control_path == default_control_path() &&
-      std::getenv("LIFTGATE_SOCKET") == nullptr) {
-    const std::filesystem::path daemon(settings.control_path);
-    settings.control_path = daemon.parent_path() / ("run-" + std::to_string(::getpid()) + ".sock");
-  }
+  settings.control_path = control_path_for_run(settings.control_path);
   // stderr belongs to the command: only what it must know.
   settings.log.level = std::max(settings.log.level, LogSettings::Level::kWarn);
   return settings;
@@ -114,11 +139,7 @@ void say_if_chosen(const OpenedPort& port) {
 // The signals that are meant for the command, as a descriptor. Before there are threads, so that
 // none of them takes one.
 Fd block_signals_for_command() {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT}) {
-    ::sigaddset(&set, signal);
-  }
+  const sigset_t set = signals_for_command();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return Fd::adopt(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
@@ -181,31 +202,37 @@ void let_connections_finish(Gateway& gateway, asio::io_context& context) {
   }
 }
 
-// Ends as the command ended: with its status, or by its signal.
-int end_like(int wait_status) {
-  if (!WIFSIGNALED(wait_status)) {
-    return WEXITSTATUS(wait_status);
-  }
-  const int signal = WTERMSIG(wait_status);
-  const rlimit no_core{};
-  ::setrlimit(RLIMIT_CORE, &no_core);  // the command's own is enough
-  std::signal(signal, SIG_DFL);
-  sigset_t only;
-  ::sigemptyset(&only);
-  ::sigaddset(&only, signal);
-  ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
-  ::raise(signal);
-  return 128 + signal;
-}
-
 int status_of_spawn_error(const base::Error& error) {
+  if (!netns::is_of_exec(error)) {
+    return 1;
+  }
   return error.code.value() == ENOENT ? kNotFound : kNotExecutable;
 }
 
 }  // namespace
 
+std::optional<std::string> why_no_map_host(const base::IpAddress& address) {
+  const Inside inside;
+  if (flows::is_martian_destination(address)) {
+    return "no program would send there";
+  }
+  if (base::IpPrefix::of(inside.v4, kPrefixV4).contains(address) ||
+      base::IpPrefix::of(inside.v6, kPrefixV6).contains(address)) {
+    return "it is of the network inside itself";
+  }
+  return std::nullopt;
+}
+
 int run(const RunOptions& options) {
   const Settings settings = settings_for_run(options);
+  const sigset_t ignored = netns::ignored_signals();
+  auto supervised = supervise();
+  if (!supervised) {
+    return fail(supervised.error());
+  }
+  if (supervised->status) {
+    return *supervised->status;
+  }
   configure_log(settings.log);
   std::signal(SIGPIPE, SIG_IGN);
   Fd signals = block_signals_for_command();
@@ -243,12 +270,18 @@ int run(const RunOptions& options) {
     say_if_chosen(port);
     gateway.publish(std::move(port.host), settings.tenants.front().name, port.to);
   }
-  const auto process = netns::spawn(*sandbox, {.argv = options.command});
+  const auto process = netns::spawn(*sandbox, command_of(options, ignored));
   if (!process) {
     return fail(process.error(), status_of_spawn_error(process.error()));
   }
   raise_descriptor_limit();  // ours; the command has been started with what the user set
   const SignalForwarder forwarder(context, std::move(signals), process->pid);
+  asio::posix::stream_descriptor abandoned(context, supervised->supervisor.release());
+  abandoned.async_wait(asio::posix::stream_descriptor::wait_read, [&](std::error_code error) {
+    if (!error) {
+      netns::send_signal(process->pidfd, SIGKILL);
+    }
+  });
   asio::posix::stream_descriptor ended(context, process->pidfd.get());
   ended.async_wait(asio::posix::stream_descriptor::wait_read,
                    [&](std::error_code) { context.stop(); });
@@ -257,6 +290,7 @@ int run(const RunOptions& options) {
   int wait_status = 0;
   while (::waitpid(process->pid, &wait_status, 0) < 0 && errno == EINTR) {
   }
+  end_children([&](pid_t pid) { return pid == sandbox->pid() || pid == gateway.sandbox_helper(); });
   let_connections_finish(gateway, context);
   created->reset();
   return end_like(wait_status);

@@ -19,6 +19,9 @@ struct RunOptions {
   std::vector<std::string> command;         // the program and its arguments, at least one word
 };
 
+/// Why `address` cannot stand for the host's loopback inside; nothing: it can.
+std::optional<std::string> why_no_map_host(const base::IpAddress& address);
+
 /// The exit status of the process: the command's own, as a shell would report it.
 int run(const RunOptions& options);
 

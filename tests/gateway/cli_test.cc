@@ -78,8 +78,6 @@ TEST(CommandLine, OtherCommands) {
 }
 
 TEST(CommandLine, UsageErrorsAreOneExactSentence) {
-  EXPECT_EQ(usage_error({}),
-            "`liftgate` needs a command: run, serve, config or doctor; see `liftgate --help`");
   EXPECT_EQ(usage_error({"serv"}),
             "unknown command \"serv\" (did you mean serve?); see `liftgate --help`");
   EXPECT_EQ(usage_error({"--config", "f", "serve"}),
@@ -101,6 +99,41 @@ TEST(CommandLine, UsageErrorsAreOneExactSentence) {
   EXPECT_EQ(usage_error({"serve", "--config", "a", "--config", "b"}),
             "--config is given twice; see `liftgate serve --help`");
   EXPECT_EQ(usage_error({"doctor", "-j"}), "unknown option \"-j\"; see `liftgate doctor --help`");
+}
+
+TEST(CommandLine, NothingAtAllIsToldTheUsage) {
+  const auto line = parse_command_line({});
+  ASSERT_FALSE(line);
+  EXPECT_EQ(line.error().status, kExitUsage);
+  EXPECT_THAT(line.error().text, testing::StartsWith("Usage: liftgate COMMAND"));
+  for (const char* command : {"run", "serve", "config", "doctor", "--help"}) {
+    EXPECT_THAT(line.error().text, HasSubstr(command));
+  }
+}
+
+TEST(CommandLine, HelpMayBeAskedForInEveryWay) {
+  for (const Words& words : {Words{"help"}, Words{"-h"}, Words{"--help"}}) {
+    const auto line = parse_command_line(words);
+    ASSERT_FALSE(line);
+    EXPECT_EQ(line.error().status, 0);
+    EXPECT_THAT(line.error().text, HasSubstr("liftgate doctor"));
+  }
+  for (const Words& words : {Words{"help", "run"}, Words{"run", "-h"}}) {
+    const auto line = parse_command_line(words);
+    ASSERT_FALSE(line);
+    EXPECT_EQ(line.error().status, 0);
+    EXPECT_THAT(line.error().text, HasSubstr("--map-host"));
+  }
+}
+
+TEST(CommandLine, MapHostMustBeAnAddressThatProgramsInsideCanSendTo) {
+  for (const char* address : {"127.0.0.1", "0.0.0.0", "::1", "::", "224.0.0.1", "198.18.255.1",
+                              "198.18.255.2", "fd6c:6966:7467:1::1", "fd6c:6966:7467:1::2"}) {
+    EXPECT_THAT(usage_error({"run", "--map-host", address, "ls"}),
+                testing::StartsWith("--map-host cannot be " + std::string(address) + ": "));
+  }
+  EXPECT_EQ(parse({"run", "--map-host", "fd12::1", "ls"}).map_host,
+            base::IpAddress::parse("fd12::1"));
 }
 
 TEST(CommandLine, UsageErrorsOfRun) {

@@ -153,4 +153,11 @@ std::string_view help(Command command) {
   return kProgram;
 }
 
+std::string short_usage() {
+  const std::size_t from = kProgram.find("Usage:");
+  const std::size_t to = kProgram.find("Options:");
+  return std::string(kProgram.substr(from, to - from)) +
+         "`flowctl --help` and `flowctl COMMAND --help` say more.\n";
+}
+
 }  // namespace flowctl

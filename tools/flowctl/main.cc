@@ -32,6 +32,10 @@ ExitStatus finish(flowctl::Output& output) {
 }
 
 ExitStatus run(const std::vector<std::string>& words) {
+  if (words.empty()) {
+    std::fputs(flowctl::short_usage().c_str(), stderr);
+    return ExitStatus::kUsage;
+  }
   const auto options = flowctl::parse_options(words);
   if (!options) {
     return complain({ExitStatus::kUsage, options.error()});
