@@ -132,7 +132,8 @@ std::optional<std::uint32_t> Gateway::next_tunnel_id() {
   return ++last_tunnel_id_;
 }
 
-void Gateway::tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context) {
+void Gateway::tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,
+                              const std::string& reply) {
   TunnelInfo info{.id = id,
                   .name = context.name.empty() ? "tunnel-" + std::to_string(id) : context.name,
                   .has_own_name = !context.name.empty(),
@@ -144,7 +145,8 @@ void Gateway::tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelCon
                   .labels = context.labels,
                   .opened_ns = base::to_nanoseconds(base::Clock::now())};
   names_.add_tunnel(id, info.name);
-  shard_->add_tunnel(Shard::Kind::kSeqpacket, std::move(socket), std::move(info), context.tenant);
+  shard_->add_tunnel(Shard::Kind::kSeqpacket, std::move(socket), std::move(info), context.tenant,
+                     reply);
 }
 
 void Gateway::tunnel_refused(ContextError error) {

@@ -67,7 +67,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   bool kill_flow(std::uint64_t id) override { return shard_->kill_flow(id); }
   // SeqpacketDoor::Owner
   std::optional<std::uint32_t> next_tunnel_id() override;
-  void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context) override;
+  void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,
+                       const std::string& reply) override;
   void tunnel_refused(ContextError error) override;
 
   asio::io_context& context_;

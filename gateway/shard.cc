@@ -100,11 +100,12 @@ void Shard::start() {
   thread_ = std::thread([this] { loop_.run(); });
 }
 
-void Shard::add_tunnel(Kind kind, Fd fd, TunnelInfo info, const std::string& tenant) {
+void Shard::add_tunnel(Kind kind, Fd fd, TunnelInfo info, const std::string& tenant,
+                       const std::string& reply) {
   // std::function copies, so what it captures must be copyable.
   ++open_tunnels_;
   auto shared_fd = std::make_shared<Fd>(std::move(fd));
-  loop_.post([this, kind, shared_fd, info = std::move(info), tenant]() mutable {
+  loop_.post([this, kind, shared_fd, info = std::move(info), tenant, reply]() mutable {
     Tenant& owner = *tenants_.at(tenant);
     for (const TenantRoute& route : owner.settings.routes) {
       if (route.tunnel == info.name) {
@@ -116,7 +117,7 @@ void Shard::add_tunnel(Kind kind, Fd fd, TunnelInfo info, const std::string& ten
                                               arena_, *this));
     } else {
       open_tunnel(std::make_unique<SeqpacketTunnel>(std::move(info), owner, std::move(*shared_fd),
-                                                    loop_, arena_, *this));
+                                                    loop_, arena_, *this, reply));
     }
   });
 }

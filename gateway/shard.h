@@ -54,7 +54,10 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
 
   // For other threads. The tunnel's packets are handled as soon as the shard gets to it.
   enum class Kind : std::uint8_t { kSeqpacket, kTun };
-  void add_tunnel(Kind kind, base::Fd fd, TunnelInfo info, const std::string& tenant);
+  /// A SEQPACKET peer is sent `reply`, unless it is empty, once the tunnel is open: who has read it
+  /// may be spoken to.
+  void add_tunnel(Kind kind, base::Fd fd, TunnelInfo info, const std::string& tenant,
+                  const std::string& reply = {});
   /// `register_tunnel` is called on the shard's thread, with the name of a new peer, for its id.
   using RegisterTunnel = std::function<std::uint32_t(const std::string& name)>;
   void add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel);

@@ -410,7 +410,7 @@ TEST_F(DowngradeUdp, KilledFlowEndsAndTheNextDatagramBeginsAnother) {
 
   (void)gateway_.flowctl({"kill", gateway_.flows().at(0).at("id").dump()});
   server.send_to(first.from, "nobody is told");
-  ASSERT_TRUE(eventually([&] { return drops("no_flow") == 1; }));
+  ASSERT_TRUE(eventually([&] { return drops("flow_killed") == 1; }));
 
   client.send_to(at("192.0.2.5"), "two");
   EXPECT_EQ(server.receive().payload, "two");

@@ -22,8 +22,12 @@ using base::Unexpected;
 namespace {
 
 // Best effort: a peer that does not take its answer is none.
+std::string text_of(const nlohmann::json& message) {
+  return message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 void send_json(const base::Fd& socket, const nlohmann::json& message) {
-  const std::string text = message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string text = text_of(message);
   (void)::send(socket.get(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
@@ -140,16 +144,15 @@ void SeqpacketDoor::admit_or_refuse(const ClientPtr& client, std::span<const std
                     std::string(explain(ContextError::kTooManyTunnels)), context->reply});
     return;
   }
-  if (context->reply) {
-    send_json(client->peer.socket, {{"ok", true},
-                                    {"tunnel", *id},
-                                    {"mtu", context->mtu_bytes},
-                                    {"offload", context->offload}});
-  }
+  const std::string reply = context->reply ? text_of({{"ok", true},
+                                                      {"tunnel", *id},
+                                                      {"mtu", context->mtu_bytes},
+                                                      {"offload", context->offload}})
+                                           : "";
   client->stop();
   base::Fd socket = std::move(client->peer.socket);
   waiting_.erase(client);
-  owner_.tunnel_admitted(std::move(socket), *id, *context);
+  owner_.tunnel_admitted(std::move(socket), *id, *context, reply);
 }
 
 void SeqpacketDoor::refuse(const ClientPtr& client, const ContextRefusal& refusal) {

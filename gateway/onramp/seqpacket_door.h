@@ -27,9 +27,10 @@ class SeqpacketDoor {
    public:
     /// The id that the tunnel of an admitted context gets; nothing when there are too many.
     virtual std::optional<std::uint32_t> next_tunnel_id() = 0;
-    /// `socket`, whose context was answered where that was asked for, becomes a tunnel.
-    virtual void tunnel_admitted(base::Fd socket, std::uint32_t id,
-                                 const TunnelContext& context) = 0;
+    /// `socket` becomes a tunnel, and its peer is sent `reply` then; empty: it has not asked for
+    /// one.
+    virtual void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,
+                                 const std::string& reply) = 0;
     virtual void tunnel_refused(ContextError error) = 0;
 
    protected:

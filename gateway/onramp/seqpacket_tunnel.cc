@@ -34,9 +34,10 @@ bool is_at_end(const base::Fd& socket) {
 }  // namespace
 
 SeqpacketTunnel::SeqpacketTunnel(TunnelInfo info, Tenant& tenant, base::Fd socket, EventLoop& loop,
-                                 PacketArena& arena, Sink& sink)
+                                 PacketArena& arena, Sink& sink, std::string reply)
     : Tunnel(std::move(info), tenant),
       socket_(std::move(socket)),
+      reply_(std::move(reply)),
       loop_(loop),
       arena_(arena),
       sink_(sink) {
@@ -51,6 +52,9 @@ SeqpacketTunnel::~SeqpacketTunnel() {
 }
 
 base::SysResult<void> SeqpacketTunnel::start() {
+  if (!reply_.empty()) {
+    (void)::send(socket_.get(), reply_.data(), reply_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
   return loop_.watch(socket_, kReading, *this);
 }
 

@@ -20,9 +20,10 @@ namespace gateway {
 
 class SeqpacketTunnel final : public Tunnel, private EventLoop::Handler {
  public:
-  /// `socket` is non-blocking and its context has been read. All references outlive the tunnel.
+  /// `socket` is non-blocking and its context has been read. start() sends `reply` first, unless it
+  /// is empty. All references outlive the tunnel.
   SeqpacketTunnel(TunnelInfo info, Tenant& tenant, base::Fd socket, EventLoop& loop,
-                  PacketArena& arena, Sink& sink);
+                  PacketArena& arena, Sink& sink, std::string reply);
   ~SeqpacketTunnel() override;
 
   base::SysResult<void> start();
@@ -41,6 +42,7 @@ class SeqpacketTunnel final : public Tunnel, private EventLoop::Handler {
   flows::WireCount drop(flows::Drop reason);
 
   base::Fd socket_;
+  std::string reply_;
   EventLoop& loop_;
   PacketArena& arena_;
   Sink& sink_;

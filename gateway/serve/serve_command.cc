@@ -56,6 +56,15 @@ class Signals {
   asio::signal_set set_;
 };
 
+// Who asks twice does not change how it ends. There is no other thread any more.
+void block_stop_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
 }  // namespace
 
 int serve(const Settings& settings) {
@@ -83,6 +92,7 @@ int serve(const Settings& settings) {
   log_info("ready control={}", settings.control_path);
   context.run();
   gateway->reset();
+  block_stop_signals();
   log_info("stopped");
   return 0;
 }
