@@ -85,7 +85,8 @@ TEST(Famine, LeavesFlowctlItsDescriptors) {
     refused = TcpConnection::try_connect(socket, server.endpoint());
     kept.emplace_back(std::move(socket));
   }
-  EXPECT_EQ(refused.value(), ECONNREFUSED);
+  // At the dial, or, when the dial took the last descriptor, at the accept behind it.
+  EXPECT_TRUE(refused.value() == ECONNREFUSED || refused.value() == ECONNRESET) << refused;
   EXPECT_GE(gateway.flows().size(), 5U);
   kept.front().send("still here");
   EXPECT_EQ(kept.front().receive(10), "still here");
