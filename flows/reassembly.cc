@@ -29,7 +29,7 @@ unsigned ecn_bit(const Packet& packet) {
 }
 
 bool is_v4(std::span<const std::byte> packet) {
-  return packet[0] >> 4U == std::byte{4};
+  return (packet[0] >> 4U) == std::byte{4};
 }
 
 // Whether fragments with these codepoints can be of one packet (RFC 3168 5.3).

@@ -134,7 +134,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       continue;
     }
     const unsigned packet = data[0] & 3U;
-    const Piece piece{.offset = (data[1] << 8U | data[2]) & 0xfff8U,
+    const Piece piece{.offset = (unsigned{data[1]} << 8U | data[2]) & 0xfff8U,
                       .bytes = Bytes(data[3] * std::size_t{data[5] < 0x80 ? 1U : 8U},
                                      static_cast<std::byte>(data[4])),
                       .more = (data[0] & 4U) != 0,
