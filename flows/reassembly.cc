@@ -123,7 +123,7 @@ Result<std::optional<Reassembly::Whole>, Drop> Reassembly::add(const FragmentKey
   }
   keep_header(datagram, bytes, packet);
   store(datagram, part);
-  if (!datagram.has_first || datagram.covered != datagram.total) {
+  if (datagram.covered != datagram.total) {
     return std::optional<Whole>{};
   }
   const auto whole = finish(datagram);
