@@ -180,6 +180,8 @@ void PacketPath::stop_killed(Tunnel& tunnel, const RawPacket& raw, const Packet&
   if (match.sender == Side::kInitiator) {
     flows_.touch(match.index, match.sender, wire, packet, loop_.now());
     flows_.count_down(match.index, told);
+  } else if (flows_[match.index].action == Action::kDowngrade) {  // whose wire is the responder's
+    flows_.touch(match.index, match.sender, wire, packet, loop_.now());
   }
 }
 
@@ -234,8 +236,10 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   const flows::FlowKey key = flows::key_of(tenant.settings.id, packet);
   const Decision decision = policy_.decide(key, peer.has_value());
   const bool upgraded = decision.action == Action::kUpgrade;
-  const bool leaves_the_tunnels = upgraded || (decision.action == Action::kForward && !peer);
-  if (leaves_the_tunnels && !is_reachable(destination)) {
+  const bool denied = decision.action == Action::kReject || decision.action == Action::kDrop;
+  const bool stays_in_tunnels =
+      peer && (decision.action == Action::kForward || decision.then_downgrade);
+  if (!denied && !stays_in_tunnels && !is_reachable(destination)) {
     dropped(tunnel, Drop::kMartianDestination);
     return;
   }

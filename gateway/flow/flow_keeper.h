@@ -82,7 +82,9 @@ class FlowKeeper {
              const flows::Packet& packet, base::Instant now);
   /// A packet of the flow that the initiator's tunnel did not carry: not counted.
   void keep_alive(flows::FlowIndex index, base::Instant now) {
-    table_[index].last_seen_ns = base::to_nanoseconds(now);
+    if (table_[index].end_reason != flows::EndReason::kKilled) {
+      table_[index].last_seen_ns = base::to_nanoseconds(now);
+    }
   }
   /// Packets of our own making, to the initiator.
   void count_down(flows::FlowIndex index, const flows::WireCount& wire);

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "gateway/descriptors.h"
 #include "gateway/flow/sandbox_plan.h"
 #include "gateway/log.h"
 #include "gateway/onramp/tun_reader.h"

@@ -77,6 +77,7 @@ TEST_F(FlowKeeperTest, PacketsOfAKilledFlowAreCountedAndDoNotKeepIt) {
   keeper_.retire(flow, EndReason::kKilled, now_);
   now_ += 20s;
   pass(flow, Side::kInitiator, udp(kClient, kServer));
+  keeper_.keep_alive(flow, now_);
   EXPECT_EQ(keeper_[flow].up.packets, 1U);
   EXPECT_FALSE(lives_after(11s));
 }
