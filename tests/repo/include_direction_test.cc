@@ -19,7 +19,8 @@ const std::map<std::string, std::vector<std::string>> kMayInclude = {
     {"netns", {"base/"}},
     {"gateway/inspect", {"base/", "flows/"}},
     {"gateway", {"base/", "flows/", "nat/", "netns/"}},
-    {"tools/bench", {"base/", "netns/"}},
+    {"tools/bench/micro", {"base/", "flows/", "nat/", "gateway/flow/", "tests/support/"}},
+    {"tools/bench", {"base/", "flows/", "netns/"}},
     {"tools", {"base/", "flows/", "gateway/control/", "gateway/inspect/"}},
     {"integration", {"base/", "flows/", "netns/", "tests/support/"}},
 };
@@ -61,7 +62,8 @@ std::string folder_name(const testing::TestParamInfo<std::string>& tested) {
 
 INSTANTIATE_TEST_SUITE_P(Folders, IncludeDirection,
                          testing::Values("base", "flows", "nat", "netns", "gateway/inspect",
-                                         "gateway", "tools/bench", "tools", "integration"),
+                                         "gateway", "tools/bench/micro", "tools/bench", "tools",
+                                         "integration"),
                          folder_name);
 
 }  // namespace
