@@ -1,11 +1,9 @@
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <thread>
@@ -13,6 +11,7 @@
 #include "netns/sandbox.h"
 #include "netns/spawn.h"
 #include "tools/bench/loads.h"
+#include "tools/bench/packet_pump.h"
 #include "tools/bench/sockets.h"
 
 namespace bench {
@@ -23,7 +22,6 @@ namespace {
 
 constexpr auto kOwn4 = "100.64.0.2";
 constexpr auto kOwn6 = "fd00:64::2";
-constexpr std::size_t kMostBytes = 65535 + 10;
 
 Fd open_tunnel(const std::string& path, const std::string& mtu, bool offload) {
   Fd socket = Fd::adopt(must(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket"));
@@ -46,28 +44,14 @@ Fd open_tunnel(const std::string& path, const std::string& mtu, bool offload) {
   return socket;
 }
 
-void carry(const Fd& from, const Fd& to) {
-  std::array<char, kMostBytes> packet{};
-  pollfd polled{.fd = from.get(), .events = POLLIN, .revents = 0};
-  while (::poll(&polled, 1, -1) > 0 && (polled.revents & POLLIN) != 0) {
-    ssize_t size = 0;
-    while ((size = ::read(from.get(), packet.data(), packet.size())) > 0) {
-      (void)!::write(to.get(), packet.data(), static_cast<std::size_t>(size));
-    }
-    if (size == 0) {
-      return;
-    }
-  }
-}
-
 }  // namespace
 
 int tunnel(const Words& words) {
   const bool offload = words.at(2) == "1";
   netns::SandboxConfig config;
   config.tun.mtu_bytes = static_cast<std::uint32_t>(std::stoul(words.at(1)));
-  config.tun.vnet_header = offload;
-  config.tun.offload = offload;
+  config.tun.vnet_header = true;
+  config.tun.offload = true;
   config.tun.addresses = {{.address = *base::IpAddress::parse(kOwn4), .bits = 32},
                           {.address = *base::IpAddress::parse(kOwn6), .bits = 128}};
   auto sandbox = netns::Sandbox::start(config);
@@ -76,8 +60,12 @@ int tunnel(const Words& words) {
     return 1;
   }
   const Fd socket = open_tunnel(words.at(0), words.at(1), offload);
-  std::thread up([&] { carry(sandbox->tun(), socket); });
-  std::thread down([&] { carry(socket, sandbox->tun()); });
+  const Pumped ends{.tun = sandbox->tun(),
+                    .socket = socket,
+                    .mtu_bytes = config.tun.mtu_bytes,
+                    .offload = offload};
+  std::thread up([&] { pump_up(ends); });
+  std::thread down([&] { pump_down(ends); });
   const auto process = netns::spawn(*sandbox, {.argv = {words.begin() + 3, words.end()}});
   if (!process) {
     std::fprintf(stderr, "bench_load: %s\n", process.error().message().c_str());
