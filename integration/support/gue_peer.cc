@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "integration/support/client_network.h"
 #include "integration/support/must.h"
 
 namespace integration {
@@ -70,10 +71,13 @@ std::string hex_of(std::span<const std::byte> bytes) {
   return text;
 }
 
-Fd bound_socket(const base::Endpoint& own) {
+Fd bound_socket(const GuePeerOptions& options) {
+  const base::Endpoint own{address(options.outer), base::Port{options.port}};
   const base::SocketAddress at(own);
   Fd socket =
-      Fd::adopt(must_call(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0), "UDP socket"));
+      options.machine != nullptr
+          ? options.machine->socket(at.family(), SOCK_DGRAM)
+          : Fd::adopt(must_call(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0), "UDP socket"));
   must_call(::bind(socket.get(), at.data(), at.size()), "bind " + own.to_string());
   const int bytes = 4 << 20;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
@@ -100,7 +104,7 @@ GuePeer::Bytes bytes_of_hex(const std::string& hex) {
 struct GuePeer::State {
   explicit State(const GuePeerOptions& given)
       : options(given),
-        socket(bound_socket({address(given.outer), base::Port{given.port}})),
+        socket(bound_socket(given)),
         stopping(Fd::adopt(must_call(::eventfd(0, EFD_CLOEXEC), "eventfd"))) {}
   ~State() {
     const std::uint64_t one = 1;

@@ -24,6 +24,8 @@
 
 namespace integration {
 
+class ClientNetwork;
+
 struct GuePeerOptions {
   std::string outer = "192.0.2.5";
   std::uint16_t port = 6080;  // it sends from; 0: the kernel chooses
@@ -32,6 +34,7 @@ struct GuePeerOptions {
   std::optional<std::uint32_t> tenant{};  // named in private data
   std::size_t surplus_words = 0;          // 4 bytes each, behind that
   bool bursts = false;  // pumped packets leave many at a time (UDP_SEGMENT), as from a fast peer
+  const ClientNetwork* machine = nullptr;  // on which it runs; else on the host network
 };
 
 class GuePeer {
