@@ -23,7 +23,8 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
   if (!audit) {
     return Unexpected{audit.error()};
   }
-  gateway->audit_ = std::move(audit).value();
+  gateway->audit_ = std::make_unique<EventFeed>(std::move(audit).value());
+  gateway->followers_ = std::make_unique<EventFollowers>(context, *gateway->audit_, names);
   auto shard = Shard::create(gateway->settings_, addresses, gateway->policy_, *gateway->audit_);
   if (!shard) {
     return Unexpected{shard.error()};
@@ -40,12 +41,13 @@ Gateway::Gateway(asio::io_context& context, const Settings& settings)
   }
 }
 
-// Nobody comes in any more, then the flows end, then their last audit lines are written.
+// Nobody comes in any more, then the flows end, then their last events are written.
 Gateway::~Gateway() {
   telemetry_.reset();
   control_.reset();
   doors_.clear();
   shard_.reset();
+  followers_.reset();
   audit_.reset();
 }
 
@@ -96,7 +98,8 @@ void Gateway::publish(HostPort port, const std::string& tenant, const base::Endp
 }
 
 SysResult<void> Gateway::open_control() {
-  auto control = ControlServer::create(context_, {.path = settings_.control_path}, *this);
+  auto control = ControlServer::create(
+      context_, {.path = settings_.control_path, .followers = followers_.get()}, *this);
   if (!control) {
     return Unexpected{control.error()};
   }

@@ -16,13 +16,14 @@
 #include "base/error.h"
 #include "gateway/config/settings.h"
 #include "gateway/control/control_server.h"
+#include "gateway/control/event_followers.h"
 #include "gateway/inspect/names.h"
 #include "gateway/inspect/status.h"
 #include "gateway/onramp/seqpacket_door.h"
 #include "gateway/packet_path.h"
 #include "gateway/policy/policy.h"
 #include "gateway/shard.h"
-#include "gateway/telemetry/audit_log.h"
+#include "gateway/telemetry/event_feed.h"
 #include "gateway/telemetry/telemetry_server.h"
 
 namespace gateway {
@@ -78,9 +79,10 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   std::uint32_t max_tunnels_ = kMaxTunnels;
   std::atomic<std::uint32_t> last_tunnel_id_ = 0;  // the shard opens GUE peers itself
   std::array<std::uint64_t, kContextErrorCount> refusals_{};
-  std::unique_ptr<AuditLog> audit_;
+  std::unique_ptr<EventFeed> audit_;
   std::unique_ptr<Shard> shard_;
   std::vector<std::unique_ptr<SeqpacketDoor>> doors_;
+  std::unique_ptr<EventFollowers> followers_;
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<TelemetryServer> telemetry_;
 };

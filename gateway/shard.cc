@@ -73,6 +73,7 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
       udp_publisher_(loop_, flows_, published_flows_, arena_, {seed.low, seed.high}, path_),
       upgrades_(flows_, upgrade_, downgrade_, udp_, ping_, udp_publisher_),
       settings_(settings),
+      audit_(audit),
       hash_key_{seed.low, seed.high},
       tunnel_away_(settings.flows.timeouts.tunnel_away) {
   flows_.set_servant(upgrades_);
@@ -166,6 +167,7 @@ void Shard::admit(std::unique_ptr<Tunnel> tunnel, LogLevel level) {
   flows_.add_tunnel(*tunnel);
   log_at(level, "tunnel opened tunnel={} name={} tenant={} onramp={} mtu={}", info.id, info.name,
          tunnel->tenant().settings.name, info.onramp, info.mtu_bytes);
+  tell_of(*tunnel, TunnelEvent::Kind::kOpen);
   Tunnel& opened = *tunnel;
   tunnels_.emplace(info.id, std::move(tunnel));
   if (info.has_own_name) {
@@ -304,8 +306,23 @@ void Shard::remove_tunnel(Tunnel& tunnel) {
   log_at(is_peer ? LogLevel::kDebug : LogLevel::kInfo,
          "tunnel closed tunnel={} name={} tenant={} up_bytes={} down_bytes={}", id,
          tunnel.info().name, tunnel.tenant().settings.name, tunnel.up.bytes, tunnel.down.bytes);
+  tell_of(tunnel, TunnelEvent::Kind::kClose);
   tunnels_.erase(id);
   --open_tunnels_;
+}
+
+void Shard::tell_of(Tunnel& tunnel, TunnelEvent::Kind kind) {
+  const TunnelInfo& info = tunnel.info();
+  audit_.tell({.kind = kind,
+               .time = std::chrono::system_clock::now(),
+               .id = info.id,
+               .tenant_id = tunnel.tenant().settings.id,
+               .name = info.name,
+               .onramp = info.onramp,
+               .mtu_bytes = info.mtu_bytes,
+               .up = tunnel.up,
+               .down = tunnel.down,
+               .dropped_packets = tunnel.dropped_packets});
 }
 
 // A flow that was upgraded and then downgraded has another tunnel at its other end, which must see
@@ -449,6 +466,9 @@ void Shard::shut_down() {
   });
   flows_.for_each([&](FlowIndex index) { flows_.end(index, EndReason::kShutdown); });
   gue_doors_.clear();  // with what they still have to send
+  for (const auto& [id, tunnel] : tunnels_) {
+    tell_of(*tunnel, TunnelEvent::Kind::kClose);
+  }
   tunnels_.clear();
   sandbox_.uninstall();
 }

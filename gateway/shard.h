@@ -111,6 +111,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   void hand_over(Tunnel& from, Tunnel& to);
   void come_back(Tunnel& tunnel);
   void remove_tunnel(Tunnel& tunnel);
+  void tell_of(Tunnel& tunnel, TunnelEvent::Kind kind);
   void end_away(std::unique_ptr<AwayTunnel> tunnel);
   void reset_upgraded(flows::EndReason reason);
   template <class Wanted>
@@ -137,6 +138,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   UdpPublisher udp_publisher_;
   Upgrades upgrades_;
   const Settings& settings_;
+  AuditLog& audit_;
   base::SipKey hash_key_;
   RegisterTunnel register_;
   std::vector<std::unique_ptr<GueDoor>> gue_doors_;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -100,14 +101,19 @@ ssize_t receive_some(const base::Fd& socket, std::array<char, 65536>& buffer, ba
   return bytes;
 }
 
-base::Result<ControlReply, Failure> receive_reply(const base::Fd& socket, const std::string& path,
-                                                  base::Instant end) {
-  ControlReply reply;
+// The first line into `reply`, and what has come behind it.
+base::Result<void, Failure> receive_line(ControlStream& reply, const std::string& path,
+                                         base::Instant end) {
+  const base::Fd& socket = reply.socket;
   std::array<char, 65536> buffer{};
-  while (!reply.line.ends_with('\n')) {
-    const ssize_t bytes = receive_some(socket, buffer, reply.flow_region);
+  for (bool whole = false; !whole;) {
+    const ssize_t bytes = receive_some(socket, buffer, reply.attached);
     if (bytes > 0) {
-      reply.line.append(buffer.data(), static_cast<std::size_t>(bytes));
+      const std::string_view text(buffer.data(), static_cast<std::size_t>(bytes));
+      const std::size_t line_end = text.find('\n');
+      whole = line_end != std::string_view::npos;
+      reply.line += text.substr(0, line_end);
+      reply.rest += whole ? text.substr(line_end + 1) : "";
     } else if (bytes == 0) {
       return base::Unexpected{
           Failure{false, path + ": the gateway closed the connection before its reply was whole"}};
@@ -117,17 +123,16 @@ base::Result<ControlReply, Failure> receive_reply(const base::Fd& socket, const 
       return failed("waiting for the reply of " + path, error);
     }
   }
-  reply.line.pop_back();
-  return reply;
+  return {};
 }
 
 }  // namespace
 
-base::Result<ControlReply, Failure> ask_gateway(const std::string& path,
-                                                const ControlRequest& request,
-                                                std::chrono::milliseconds patience) {
+base::Result<ControlStream, Failure> open_stream(const std::string& path,
+                                                 const ControlRequest& request,
+                                                 std::chrono::milliseconds patience) {
   const auto end = base::Clock::now() + patience;
-  const auto socket = connect_to(path, patience);
+  auto socket = connect_to(path, patience);
   if (!socket) {
     return base::Unexpected{socket.error()};
   }
@@ -140,7 +145,21 @@ base::Result<ControlReply, Failure> ask_gateway(const std::string& path,
   if (::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL) < 0 && errno != EPIPE) {
     return failed("write to " + path, errno);
   }
-  return receive_reply(*socket, path, end);
+  ControlStream stream{.socket = std::move(socket).value(), .line = {}, .attached = {}, .rest = {}};
+  if (const auto received = receive_line(stream, path, end); !received) {
+    return base::Unexpected{received.error()};
+  }
+  return stream;
+}
+
+base::Result<ControlReply, Failure> ask_gateway(const std::string& path,
+                                                const ControlRequest& request,
+                                                std::chrono::milliseconds patience) {
+  auto stream = open_stream(path, request, patience);
+  if (!stream) {
+    return base::Unexpected{stream.error()};
+  }
+  return ControlReply{std::move(stream->line), std::move(stream->attached)};
 }
 
 }  // namespace gateway

@@ -20,6 +20,18 @@ struct ControlFailure {
   std::string message;
 };
 
+/// A request whose reply is the beginning: the connection goes on.
+struct ControlStream {
+  base::Fd socket;
+  std::string line;  // as ControlReply's
+  base::Fd attached;
+  std::string rest;  // what has come behind the line already
+};
+/// As ask_gateway(), and keeps the connection.
+base::Result<ControlStream, ControlFailure> open_stream(
+    const std::string& path, const ControlRequest& request,
+    std::chrono::milliseconds patience = std::chrono::seconds(30));
+
 /// Sends `request` to the gateway at `path` and returns its reply. Fails when none comes within
 /// `patience`, or when the socket belongs to neither our uid nor root: what such a one says is not
 /// to be believed (root believes everybody).

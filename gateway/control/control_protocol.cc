@@ -1,6 +1,7 @@
 #include "gateway/control/control_protocol.h"
 
 #include <array>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -19,8 +20,9 @@ using Kind = ControlRequest::Kind;
 
 constexpr std::size_t kMostDepth = 4;
 constexpr std::size_t kShownBytes = 64;
-constexpr std::array kKinds = {Kind::kPing, Kind::kTunnels, Kind::kTenants, Kind::kFlows,
-                               Kind::kKill, Kind::kNat,     Kind::kStats,   Kind::kDrops};
+constexpr std::array kKinds = {Kind::kPing,  Kind::kTunnels, Kind::kTenants,
+                               Kind::kFlows, Kind::kKill,    Kind::kNat,
+                               Kind::kStats, Kind::kDrops,   Kind::kEvents};
 
 base::Unexpected<std::string> refused(const std::string& why) {
   return base::Unexpected{"request: " + why};
@@ -36,6 +38,21 @@ std::string known_kinds() {
     list += (list.empty() ? "" : ", ") + std::string(name(kind));
   }
   return list;
+}
+
+base::Result<std::vector<std::string>, std::string> filter_in(const json& member) {
+  const auto refusal = refused("'filter' must be a list of texts");
+  if (!member.is_array()) {
+    return refusal;
+  }
+  std::vector<std::string> filter;
+  for (const json& term : member) {
+    if (!term.is_string()) {
+      return refusal;
+    }
+    filter.push_back(term.get<std::string>());
+  }
+  return filter;
 }
 
 base::Result<Kind, std::string> kind_of(const json& request) {
@@ -170,6 +187,8 @@ std::string_view name(ControlRequest::Kind kind) {
       return "stats";
     case Kind::kDrops:
       return "drops";
+    case Kind::kEvents:
+      return "events";
   }
   base::check_failed("kind is a ControlRequest::Kind", __FILE__, __LINE__);
 }
@@ -212,6 +231,12 @@ base::Result<ControlRequest, std::string> parse_request(std::span<const std::byt
         return refused("'id' must be the id of a flow, a whole number");
       }
       request.flow_id = member.get<std::uint64_t>();
+    } else if (key == "filter" && *kind == Kind::kEvents) {
+      auto filter = filter_in(member);
+      if (!filter) {
+        return base::Unexpected{filter.error()};
+      }
+      request.filter = std::move(filter).value();
     } else if (key != "request") {
       return refused("unknown key " + shown(key));
     }
@@ -228,6 +253,13 @@ std::string request_line(const ControlRequest& request) {
   json.open_object().text("request", name(request.kind));
   if (request.kind == Kind::kKill) {
     json.number("id", request.flow_id);
+  }
+  if (!request.filter.empty()) {
+    json.open_array("filter");
+    for (const std::string& term : request.filter) {
+      json.element(term);
+    }
+    json.close_array();
   }
   json.close_object();
   return line + '\n';
@@ -251,6 +283,10 @@ std::string ping_reply() {
 }
 
 std::string kill_reply() {
+  return "{\"ok\":true}\n";
+}
+
+std::string events_reply() {
   return "{\"ok\":true}\n";
 }
 
@@ -279,6 +315,7 @@ std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t no
       break;
     case Kind::kPing:
     case Kind::kKill:
+    case Kind::kEvents:
       base::check_failed("the reply is made of the status", __FILE__, __LINE__);
   }
   reply.close_object();

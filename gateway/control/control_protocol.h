@@ -11,6 +11,12 @@
 // The reply to `flows` holds no flows but their names, and brings the flow region along, read-only
 // (SCM_RIGHTS on its first byte): a client maps it and reads the flows without asking any further.
 //
+// After the reply to `events` the connection goes on: a line of JSON for each event, as in the
+// audit log, and {"event":"lost","count":N} for those that the client was too slow for. It ends
+// when the client closes it or the gateway ends.
+//
+//     {"request":"events","filter":["tenant=acme"]}      {"ok":true}  {"time":...,"event":...}  ...
+//
 // Requests are from strangers until checked: tests/fuzz/fuzz_control_request.cc.
 #pragma once
 
@@ -19,6 +25,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "gateway/inspect/status.h"
@@ -28,9 +35,20 @@ namespace gateway {
 inline constexpr std::size_t kMaxRequestBytes = 4096;
 
 struct ControlRequest {
-  enum class Kind : std::uint8_t { kPing, kTunnels, kTenants, kFlows, kKill, kNat, kStats, kDrops };
+  enum class Kind : std::uint8_t {
+    kPing,
+    kTunnels,
+    kTenants,
+    kFlows,
+    kKill,
+    kNat,
+    kStats,
+    kDrops,
+    kEvents,
+  };
   Kind kind{};
-  std::uint64_t flow_id = 0;  // kKill
+  std::uint64_t flow_id = 0;          // kKill
+  std::vector<std::string> filter{};  // kEvents: terms of a FlowFilter, not read yet
 
   friend bool operator==(const ControlRequest&, const ControlRequest&) = default;
 };
@@ -56,6 +74,7 @@ std::string_view name(ControlError error);  // "not_found"
 std::string error_reply(ControlError error, std::string_view message);
 std::string ping_reply();
 std::string kill_reply();
+std::string events_reply();
 /// Of kTunnels, kTenants, kNat, kStats, kDrops and, with the names of what flows refer to, kFlows.
 /// `now_ns` is CLOCK_MONOTONIC.
 std::string status_reply(ControlRequest::Kind kind, const GatewayStatus& status,

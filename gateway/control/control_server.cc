@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "gateway/control/control_protocol.h"
 #include "gateway/control/control_session.h"
+#include "gateway/control/event_followers.h"
 #include "gateway/control/unix_listener.h"
 #include "gateway/log.h"
 
@@ -42,6 +43,7 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
       : loop_(loop),
         owner_(options.owner),
         patience_{options.request_patience, options.reply_patience},
+        followers_(options.followers),
         listener_(std::move(listener)),
         source_(source),
         waiting_(loop, listener_->fd().get()),
@@ -129,6 +131,8 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
         return {kill(request->flow_id), {}};
       case Kind::kFlows:
         return flows();
+      case Kind::kEvents:
+        return events(*request);
       case Kind::kTunnels:
       case Kind::kTenants:
       case Kind::kNat:
@@ -157,11 +161,30 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
     return {status_reply(Kind::kFlows, source_.status(), now_ns()), std::move(region).value()};
   }
 
+  ControlAnswer events(const ControlRequest& request) {
+    auto filter = FlowFilter::parse(request.filter);
+    if (!filter) {
+      return {error_reply(ControlError::kBadRequest, filter.error())};
+    }
+    if (followers_ == nullptr) {
+      return {error_reply(ControlError::kFailed, "this gateway has no events to follow")};
+    }
+    if (followers_->is_full()) {
+      return {error_reply(ControlError::kBusy, std::to_string(EventFollowers::kMost) +
+                                                   " clients follow the events already")};
+    }
+    return {.line = events_reply(),
+            .then = [this, filter = std::move(filter).value()](base::Fd socket) {
+              followers_->add(std::move(socket), filter);
+            }};
+  }
+
   static std::int64_t now_ns() { return base::to_nanoseconds(base::Clock::now()); }
 
   asio::io_context& loop_;
   uid_t owner_;
   ControlSession::Patience patience_;
+  EventFollowers* followers_;
   std::optional<UnixListener> listener_;
   StatusSource& source_;
   asio::posix::stream_descriptor waiting_;  // the listener's descriptor, borrowed

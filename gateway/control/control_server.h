@@ -27,11 +27,14 @@ class io_context;
 
 namespace gateway {
 
+class EventFollowers;
+
 struct ControlServerOptions {
   std::string path;                                   // see socket_path.h
   uid_t owner = ::geteuid();                          // who is heard, besides root
   std::chrono::milliseconds request_patience{5'000};  // to send a whole request
   std::chrono::milliseconds reply_patience{10'000};   // to take the next part of the reply
+  EventFollowers* followers = nullptr;                // where `events` go; outlives the server
 };
 
 class ControlServer {

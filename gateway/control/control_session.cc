@@ -114,6 +114,9 @@ void ControlSession::write() {
     reply_.attachment.reset();
     written_ += static_cast<std::size_t>(bytes);
     if (written_ == reply_.line.size()) {
+      if (const auto then = std::move(reply_.then)) {
+        then(base::Fd::adopt(socket_.release()));
+      }
       end();
       return;
     }

@@ -18,7 +18,9 @@ namespace gateway {
 /// What a session answers: a line, and a descriptor to send along where there is one.
 struct ControlAnswer {
   std::string line;
-  base::Fd attachment;
+  base::Fd attachment{};
+  /// Takes the connection over once the line is written; nothing: it is closed.
+  std::function<void(base::Fd socket)> then{};
 };
 
 class ControlSession : public std::enable_shared_from_this<ControlSession> {

@@ -199,6 +199,17 @@ bool FlowFilter::holds(const EndTerm& term, const flows::Flow& flow) {
          (!term.port || *term.port == end.port);
 }
 
+bool FlowFilter::matches_tunnel(const TunnelIdentity& tunnel) const {
+  flows::Flow flow;
+  flow.key.tenant = tunnel.tenant_id;
+  flow.tunnel = tunnel.tunnel_id;
+  return std::ranges::all_of(terms_, [&](const Term& term) {
+    const auto* by_name = std::get_if<NameTerm>(&term);
+    return by_name != nullptr && by_name->of != NameTerm::Of::kRule &&
+           holds(*by_name, flow, {.tenant = tunnel.tenant, .tunnel = tunnel.tunnel, .rule = {}});
+  });
+}
+
 bool FlowFilter::matches(const flows::Flow& flow, const FlowNames& names) const {
   return std::ranges::all_of(terms_, [&](const Term& term) {
     if (const auto* by_name = std::get_if<NameTerm>(&term)) {

@@ -37,6 +37,14 @@ class FlowFilter {
   static base::Result<FlowFilter, std::string> parse(std::span<const std::string> texts);
 
   [[nodiscard]] bool matches(const flows::Flow& flow, const FlowNames& names) const;
+  /// Whether a tunnel is meant, whatever flows it has: only terms about tenant and tunnel can hold.
+  struct TunnelIdentity {
+    std::uint32_t tenant_id;
+    std::string_view tenant;
+    std::uint32_t tunnel_id;
+    std::string_view tunnel;
+  };
+  [[nodiscard]] bool matches_tunnel(const TunnelIdentity& tunnel) const;
   [[nodiscard]] bool lets_everything_through() const { return terms_.empty(); }
 
  private:

@@ -29,6 +29,22 @@ struct AuditEvent {
       host;  // the name of its destination; its record may be another's by the time it is read
 };
 
+/// A tunnel that has come or gone. Not in the file, which is about flows: for those who follow
+/// (event_feed.h).
+struct TunnelEvent {
+  enum class Kind : std::uint8_t { kOpen, kClose };
+  Kind kind{};
+  std::chrono::system_clock::time_point time;
+  std::uint32_t id = 0;
+  std::uint32_t tenant_id = 0;
+  std::string name;
+  std::string onramp;
+  std::uint32_t mtu_bytes = 0;
+  flows::WireCount up;  // kClose: all that it carried
+  flows::WireCount down;
+  std::uint64_t dropped_packets = 0;
+};
+
 /// Names for the numbers in a flow; called on the writer thread, must be thread-safe. A tunnel may
 /// have gone by then: its name must be known for as long as its events may wait.
 struct AuditNames {
@@ -50,6 +66,7 @@ class AuditLog {
   /// Shard threads. Never blocks on the disk.
   virtual void append(const AuditEvent& event) = 0;
   [[nodiscard]] virtual bool accepts_starts() const = 0;
+  virtual void tell(const TunnelEvent&) {}
 
   /// Any thread.
   virtual void reopen() = 0;

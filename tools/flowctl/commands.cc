@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "base/utf8.h"
+#include "tools/flowctl/events_command.h"
 #include "tools/flowctl/flow_output.h"
 #include "tools/flowctl/gateway_access.h"
 #include "tools/flowctl/human.h"
@@ -337,6 +338,8 @@ Done run_command(const Context& context) {
       return stats(context);
     case Command::kDrops:
       return drops(context);
+    case Command::kEvents:
+      return follow_events(context.options, context.output);
     case Command::kNone:
       break;
   }

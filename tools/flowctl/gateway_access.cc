@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@ using base::Unexpected;
 using gateway::ControlFailure;
 using gateway::ControlReply;
 using gateway::ControlRequest;
+using gateway::ControlStream;
 
 constexpr std::chrono::milliseconds kPingPatience{1'000};
 
@@ -54,6 +56,29 @@ Failure several_runs(const std::vector<std::string>& runs) {
   return {ExitStatus::kNoGateway, std::move(message)};
 }
 
+// `call(path)` is one try at a gateway.
+template <class Call>
+auto call_gateway(const SocketChoice& choice, Call call)
+    -> base::Result<std::remove_cvref_t<decltype(*call(choice.path))>, Failure> {
+  auto reply = call(choice.path);
+  if (!reply && reply.error().no_daemon && choice.or_single_run) {
+    const auto runs = live_runs_beside(choice.path);
+    if (runs.size() > 1) {
+      return Unexpected{several_runs(runs)};
+    }
+    if (runs.size() == 1) {
+      return call_gateway({.path = runs.front(), .or_single_run = false}, call);
+    }
+  }
+  if (!reply && reply.error().no_daemon) {
+    return Unexpected{no_gateway(reply.error())};
+  }
+  if (!reply) {
+    return Unexpected{Failure{ExitStatus::kFailed, reply.error().message}};
+  }
+  return std::move(reply).value();
+}
+
 }  // namespace
 
 SocketChoice choose_socket(const std::optional<std::string>& option) {
@@ -66,23 +91,14 @@ SocketChoice choose_socket(const std::optional<std::string>& option) {
 }
 
 base::Result<ControlReply, Failure> ask(const SocketChoice& choice, const ControlRequest& request) {
-  auto reply = gateway::ask_gateway(choice.path, request);
-  if (!reply && reply.error().no_daemon && choice.or_single_run) {
-    const auto runs = live_runs_beside(choice.path);
-    if (runs.size() > 1) {
-      return Unexpected{several_runs(runs)};
-    }
-    if (runs.size() == 1) {
-      return ask({.path = runs.front(), .or_single_run = false}, request);
-    }
-  }
-  if (!reply && reply.error().no_daemon) {
-    return Unexpected{no_gateway(reply.error())};
-  }
-  if (!reply) {
-    return Unexpected{Failure{ExitStatus::kFailed, reply.error().message}};
-  }
-  return std::move(reply).value();
+  return call_gateway(choice,
+                      [&](const std::string& path) { return gateway::ask_gateway(path, request); });
+}
+
+base::Result<ControlStream, Failure> open_stream(const SocketChoice& choice,
+                                                 const ControlRequest& request) {
+  return call_gateway(choice,
+                      [&](const std::string& path) { return gateway::open_stream(path, request); });
 }
 
 }  // namespace flowctl

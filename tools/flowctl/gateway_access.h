@@ -25,4 +25,8 @@ SocketChoice choose_socket(const std::optional<std::string>& option);
 base::Result<gateway::ControlReply, Failure> ask(const SocketChoice& choice,
                                                  const gateway::ControlRequest& request);
 
+/// The same for a request whose reply is the beginning.
+base::Result<gateway::ControlStream, Failure> open_stream(const SocketChoice& choice,
+                                                          const gateway::ControlRequest& request);
+
 }  // namespace flowctl

@@ -1,14 +1,13 @@
-// Help: what `flowctl --help` and `flowctl COMMAND --help` print.
+// Help: what `flowctl --help` and `flowctl COMMAND --help` print, made of the command table.
 #pragma once
 
 #include <string>
-#include <string_view>
 
-#include "tools/flowctl/options.h"
+#include "tools/flowctl/command_table.h"
 
 namespace flowctl {
 
-std::string_view help(Command command);
+std::string help(Command command);
 /// What `flowctl` alone is told.
 std::string short_usage();
 

@@ -1,7 +1,6 @@
 #include "tools/flowctl/options.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <string_view>
 #include <utility>
@@ -13,25 +12,30 @@ namespace {
 
 using base::Unexpected;
 
-constexpr std::array<std::pair<std::string_view, Command>, 8> kCommands = {{
-    {"tunnels", Command::kTunnels},
-    {"tenants", Command::kTenants},
-    {"flows", Command::kFlows},
-    {"flow", Command::kFlow},
-    {"kill", Command::kKill},
-    {"nat", Command::kNat},
-    {"stats", Command::kStats},
-    {"drops", Command::kDrops},
-}};
-
-std::string shown(std::string_view text) {
+std::string quoted(std::string_view text) {
   return "'" + base::printable(text, 64) + "'";
 }
 
-std::string known_commands() {
+template <class Number>
+std::optional<Number> number_in(std::string_view text) {
+  Number number{};
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return failed == std::errc() && end == text.data() + text.size() ? std::optional(number)
+                                                                   : std::nullopt;
+}
+
+// "drops", "events and capture", "events, capture and top"
+std::string owners_of(Option option) {
+  std::vector<std::string_view> owners;
+  for (const CommandInfo& info : command_table()) {
+    if (std::ranges::find(info.options, option) != info.options.end()) {
+      owners.push_back(info.name);
+    }
+  }
   std::string list;
-  for (const auto& [word, command] : kCommands) {
-    list += (list.empty() ? "" : ", ") + std::string(word);
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    list += i == 0 ? "" : i + 1 == owners.size() ? " and " : ", ";
+    list += owners[i];
   }
   return list;
 }
@@ -68,27 +72,68 @@ class Reader {
     return word;
   }
 
+  // "--socket PATH" or "--socket=PATH".
   void option(const std::string& word) {
-    static constexpr std::string_view kSocketIs = "--socket=";
-    if (word == "--json") {
-      options_.json = true;
-    } else if (word == "--all") {
-      options_.all = true;
-    } else if (word == "--help" || word == "-h") {
-      options_.help = true;
-    } else if (word == "--version") {
-      options_.version = true;
-    } else if (word.starts_with(kSocketIs)) {
-      socket(word.substr(kSocketIs.size()));
-    } else if (word == "--socket") {
-      words_.empty() ? fail("--socket needs a path") : socket(take());
-    } else {
-      fail("unknown option " + shown(word));
+    const std::size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+    const OptionInfo* info = find_option(std::string_view(word).substr(0, equals));
+    const bool has_value = equals != std::string::npos;
+    if (info == nullptr || (has_value && info->value.empty())) {
+      fail("unknown option " + quoted(word));
+      return;
+    }
+    given_.push_back(info->option);
+    std::string value;
+    if (has_value) {
+      value = word.substr(equals + 1);
+    } else if (!info->value.empty() && !words_.empty()) {
+      value = take();
+    }
+    if (!info->value.empty() && value.empty()) {
+      fail(std::string(info->name) + " needs a " + what_is(info->value));
+      return;
+    }
+    set(*info, value);
+  }
+
+  void set(const OptionInfo& info, const std::string& value) {
+    switch (info.option) {
+      case Option::kSocket:
+        options_.socket = value;
+        return;
+      case Option::kJson:
+        options_.json = true;
+        return;
+      case Option::kHelp:
+        options_.help = true;
+        return;
+      case Option::kVersion:
+        options_.version = true;
+        return;
+      case Option::kAll:
+        options_.all = true;
+        return;
+      case Option::kCount:
+        options_.count = positive(info, value);
+        return;
     }
   }
 
-  void socket(const std::string& path) {
-    path.empty() ? fail("--socket needs a path") : void(options_.socket = path);
+  std::optional<std::uint64_t> positive(const OptionInfo& info, const std::string& value) {
+    const auto number = number_in<std::uint64_t>(value);
+    if (!number || *number == 0) {
+      fail(std::string(info.name) + " " + quoted(value) + " is not a whole number above 0");
+      return std::nullopt;
+    }
+    return number;
+  }
+
+  // A placeholder as a word.
+  static std::string what_is(std::string_view value) {
+    std::string result(value == "N" ? "number" : value);
+    std::ranges::transform(result, result.begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return result;
   }
 
   void operand(const std::string& word) {
@@ -100,48 +145,60 @@ class Reader {
       options_.help = true;
       return;
     }
-    const auto* found =
-        std::ranges::find(kCommands, word, [](const auto& pair) { return pair.first; });
-    if (found == kCommands.end()) {
-      fail("unknown command " + shown(word) + "; commands: " + known_commands());
+    const CommandInfo* found = find_command(word);
+    if (found == nullptr) {
+      fail("unknown command " + quoted(word) + "; commands: " + list_of_commands());
       return;
     }
-    options_.command = found->second;
-    name_ = word;
+    options_.command = found->command;
   }
 
   void check() {
     if (options_.command == Command::kNone) {
-      fail("no command; commands: " + known_commands());
-    } else if (options_.all && options_.command != Command::kDrops) {
-      fail("--all belongs to drops only");
-    } else if (options_.command == Command::kFlows) {
-      options_.filter = std::move(operands_);
-    } else if (options_.command == Command::kFlow || options_.command == Command::kKill) {
-      flow_id();
-    } else if (!operands_.empty()) {
-      fail(name_ + " takes no " + shown(operands_.front()));
+      fail("no command; commands: " + list_of_commands());
+      return;
+    }
+    const CommandInfo& info = info_of(options_.command);
+    for (const Option option : given_) {
+      if (std::ranges::find(common_options(), option) == common_options().end() &&
+          std::ranges::find(info.options, option) == info.options.end()) {
+        fail(std::string(info_of(option).name) + " belongs to " + owners_of(option) + " only");
+        return;
+      }
+    }
+    switch (info.operands) {
+      case Operands::kFilter:
+        options_.filter = std::move(operands_);
+        return;
+      case Operands::kFlowId:
+        flow_id(info);
+        return;
+      case Operands::kNone:
+        if (!operands_.empty()) {
+          fail(std::string(info.name) + " takes no " + quoted(operands_.front()));
+        }
+        return;
     }
   }
 
-  void flow_id() {
+  void flow_id(const CommandInfo& info) {
     if (operands_.size() != 1) {
-      fail(name_ + " takes the id of one flow, as `flowctl flows` shows it");
+      fail(std::string(info.name) + " takes the id of one flow, as `flowctl flows` shows it");
       return;
     }
-    const std::string& text = operands_.front();
-    const auto [end, failed] =
-        std::from_chars(text.data(), text.data() + text.size(), options_.flow_id);
-    if (failed != std::errc() || end != text.data() + text.size()) {
-      fail(shown(text) + " is not the id of a flow, which is a number");
+    const auto id = number_in<std::uint64_t>(operands_.front());
+    if (!id) {
+      fail(quoted(operands_.front()) + " is not the id of a flow, which is a number");
+      return;
     }
+    options_.flow_id = *id;
   }
 
   void fail(std::string why) { error_ = std::move(why); }
 
   std::span<const std::string> words_;
   Options options_;
-  std::string name_;  // of the command
+  std::vector<Option> given_;
   std::vector<std::string> operands_;
   std::string error_;
 };

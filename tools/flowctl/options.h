@@ -8,20 +8,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "tools/flowctl/command_table.h"
 
 namespace flowctl {
-
-enum class Command : std::uint8_t {
-  kNone,
-  kTunnels,
-  kTenants,
-  kFlows,
-  kFlow,
-  kKill,
-  kNat,
-  kStats,
-  kDrops,
-};
 
 struct Options {
   Command command = Command::kNone;
@@ -30,8 +19,9 @@ struct Options {
   bool all = false;  // kDrops
   bool help = false;
   bool version = false;
-  std::uint64_t flow_id = 0;        // kFlow, kKill
-  std::vector<std::string> filter;  // kFlows
+  std::optional<std::uint64_t> count;
+  std::uint64_t flow_id = 0;        // Operands::kFlowId
+  std::vector<std::string> filter;  // Operands::kFilter
 };
 
 /// Reads the words after the program's name; options may stand anywhere before a "--". Fails with

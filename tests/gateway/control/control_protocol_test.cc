@@ -12,7 +12,8 @@ using nlohmann::json;
 using Kind = ControlRequest::Kind;
 
 constexpr std::int64_t kSecond = 1'000'000'000;
-constexpr std::string_view kKinds = "ping, tunnels, tenants, flows, kill, nat, stats, drops";
+constexpr std::string_view kKinds =
+    "ping, tunnels, tenants, flows, kill, nat, stats, drops, events";
 
 auto parsed(std::string_view line) {
   return parse_request(std::as_bytes(std::span(line)));
@@ -34,6 +35,9 @@ TEST(ControlRequest, IsReadBackAsItWasWritten) {
   }
   const ControlRequest kill{.kind = Kind::kKill, .flow_id = UINT64_MAX};
   EXPECT_EQ(parsed(R"({"request":"kill","id":18446744073709551615})").value(), kill);
+  const ControlRequest events{.kind = Kind::kEvents, .filter = {"tenant=acme", "name=\"x\""}};
+  const std::string line = request_line(events);
+  EXPECT_EQ(parsed(std::string_view(line).substr(0, line.size() - 1)).value(), events);
   EXPECT_EQ(request_line(kill), "{\"request\":\"kill\",\"id\":18446744073709551615}\n");
 }
 
@@ -48,6 +52,14 @@ TEST(ControlRequest, ThatWeDoNotKnowIsToldWhatWeDo) {
 TEST(ControlRequest, UnknownKeysAreRefused) {
   expect_refused(R"({"request":"flows","filter":"x"})", "request: unknown key 'filter'");
   expect_refused(R"({"request":"flows","id":7})", "request: unknown key 'id'");
+}
+
+TEST(ControlRequest, FilterIsAListOfTexts) {
+  EXPECT_EQ(parsed(R"({"request":"events"})").value(), ControlRequest{.kind = Kind::kEvents});
+  for (const std::string bad : {"\"tenant=acme\"", "[1]", "null", "[[]]"}) {
+    expect_refused(R"({"request":"events","filter":)" + bad + "}",
+                   "request: 'filter' must be a list of texts");
+  }
 }
 
 TEST(ControlRequest, KillNeedsAnId) {

@@ -1,5 +1,6 @@
 #include "tools/flowctl/options.h"
 
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -52,7 +53,7 @@ TEST(FlowctlOptions, CommandsOfOneFlowTakeItsId) {
 }
 
 TEST(FlowctlOptions, UnknownCommandIsToldTheKnownOnes) {
-  const std::string known = "commands: tunnels, tenants, flows, flow, kill, nat, stats, drops";
+  const std::string known = "commands: " + list_of_commands();
   EXPECT_EQ(error_of({"topp"}), "unknown command 'topp'; " + known);
   EXPECT_EQ(error_of({}), "no command; " + known);
   EXPECT_EQ(error_of({"--json"}), "no command; " + known);
@@ -64,6 +65,9 @@ TEST(FlowctlOptions, WhatDoesNotBelongIsRefused) {
   EXPECT_EQ(error_of({"tunnels", "acme"}), "tunnels takes no 'acme'");
   EXPECT_EQ(error_of({"nat", "--socket"}), "--socket needs a path");
   EXPECT_EQ(error_of({"nat", "--socket="}), "--socket needs a path");
+  EXPECT_EQ(error_of({"nat", "--json=1"}), "unknown option '--json=1'");
+  EXPECT_EQ(error_of({"events", "--count"}), "--count needs a number");
+  EXPECT_EQ(error_of({"events", "--count=0"}), "--count '0' is not a whole number above 0");
 }
 
 TEST(FlowctlOptions, HelpNeedsNothingElseToBeRight) {
@@ -74,11 +78,48 @@ TEST(FlowctlOptions, HelpNeedsNothingElseToBeRight) {
 }
 
 TEST(FlowctlHelp, OfEveryCommandHasAnExample) {
-  for (const Command command :
-       {Command::kNone, Command::kTunnels, Command::kTenants, Command::kFlows, Command::kFlow,
-        Command::kKill, Command::kNat, Command::kStats, Command::kDrops}) {
+  std::vector<Command> commands = {Command::kNone};
+  for (const CommandInfo& info : command_table()) {
+    commands.push_back(info.command);
+  }
+  for (const Command command : commands) {
     EXPECT_NE(help(command).find("Example"), std::string_view::npos) << help(command);
     EXPECT_NE(help(command).find("\n  flowctl "), std::string_view::npos) << help(command);
+  }
+}
+
+TEST(FlowctlHelp, ShowsEveryCommandOptionAndExampleOfTheTable) {
+  for (const CommandInfo& info : command_table()) {
+    EXPECT_NE(help(Command::kNone).find("\n  " + std::string(info.name)), std::string::npos);
+    for (const Option option : info.options) {
+      EXPECT_NE(help(info.command).find(info_of(option).name), std::string::npos) << info.name;
+    }
+  }
+}
+
+TEST(FlowctlHelp, FitsATerminal) {
+  for (const CommandInfo& info : command_table()) {
+    std::istringstream lines(help(info.command) + help(Command::kNone));
+    for (std::string line; std::getline(lines, line);) {
+      EXPECT_LE(line.size(), 100U) << line;
+    }
+  }
+}
+
+// Whoever copies an example gets no "wrong usage".
+TEST(FlowctlHelp, ExamplesAreRightUsage) {
+  for (const CommandInfo& info : command_table()) {
+    for (const std::string_view example : info.examples) {
+      std::istringstream stream{std::string(example.substr(0, example.find_first_of("|>")))};
+      Words words;
+      for (std::string word; stream >> word;) {
+        std::erase(word, '\'');
+        words.push_back(word);
+      }
+      ASSERT_EQ(words.front(), "flowctl");
+      words.erase(words.begin());
+      EXPECT_TRUE(parse_options(words)) << example;
+    }
   }
 }
 
