@@ -31,7 +31,7 @@ class PacketArena {
  private:
   static constexpr std::size_t kCacheLine = 64;
   // Packets start 16 bytes in: aligned, and with headroom to spare.
-  static constexpr std::size_t kLead = 16;
+  static constexpr std::size_t kLead = 12;
   static_assert(kLead >= RawPacket::kHeadroomBytes);
 
   static constexpr std::size_t slot_stride(std::size_t max_bytes) {

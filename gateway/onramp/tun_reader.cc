@@ -10,7 +10,8 @@ namespace gateway {
 void read_tun(const base::Fd& tun, PacketArena& arena, TunBatch& batch) {
   batch.count = 0;
   batch.closed = false;
-  while (batch.count < batch.packets.size()) {
+  std::size_t bytes = 0;
+  while (batch.count < batch.packets.size() && bytes < kTunBatchBytes) {
     const auto slot = arena.slot(batch.count, PacketArena::kMaxPacketBytes);
     std::byte* start = slot.data() - RawPacket::kHeadroomBytes;
     const ssize_t got = ::read(tun.get(), start, RawPacket::kHeadroomBytes + slot.size());
@@ -25,6 +26,7 @@ void read_tun(const base::Fd& tun, PacketArena& arena, TunBatch& batch) {
     RawPacket& packet = batch.packets[batch.count++];
     std::memcpy(&packet.vnet, start, sizeof(packet.vnet));
     packet.bytes = slot.first(static_cast<std::size_t>(got) - RawPacket::kHeadroomBytes);
+    bytes += packet.bytes.size();
   }
   batch.more = true;
 }

@@ -36,10 +36,13 @@ flows::WireCount TunTunnel::send(const RawPacket& packet, const flows::Packet& p
 
 void TunTunnel::on_ready(std::uint32_t /*events*/) {
   TunBatch batch;
-  read_tun(tun_, arena_, batch);
-  if (batch.count > 0) {
-    sink_.packets_from(*this, std::span(batch.packets).first(batch.count));
-  }
+  int left = kTunBatchesPerTurn;
+  do {
+    read_tun(tun_, arena_, batch);
+    if (batch.count > 0) {
+      sink_.packets_from(*this, std::span(batch.packets).first(batch.count));
+    }
+  } while (batch.more && --left > 0);
   if (batch.closed) {
     sink_.tunnel_closed(*this);
   }

@@ -140,6 +140,11 @@ bool SandboxLink::read_batch() {
   return batch.more;
 }
 
+void SandboxLink::read_turn() {
+  for (int i = 0; i < kTunBatchesPerTurn && is_up() && read_batch(); ++i) {
+  }
+}
+
 void SandboxLink::close_listeners() {
   for (std::size_t i = 0; is_up() && i < listeners_ready_.size(); ++i) {
     loop_.unwatch(sandbox_->listeners()[i], listeners_ready_[i]);

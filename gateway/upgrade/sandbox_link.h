@@ -81,7 +81,7 @@ class SandboxLink {
  private:
   // One handler for each descriptor, so that epoll's pointer says which.
   struct TunReady final : EventLoop::Handler {
-    void on_ready(std::uint32_t /*events*/) override { link->read_batch(); }
+    void on_ready(std::uint32_t /*events*/) override { link->read_turn(); }
     SandboxLink* link = nullptr;
   };
   struct ListenerReady final : EventLoop::Handler {
@@ -95,6 +95,7 @@ class SandboxLink {
   };
 
   bool read_batch();  // true: there may be more
+  void read_turn();
   void accept_all(const base::Fd& listener);
   void write_out(const flows::Coalescer::Outgoing& outgoing);
 
