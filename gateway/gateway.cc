@@ -62,7 +62,7 @@ SysResult<void> Gateway::open_doors() {
       log_info("on-ramp opened kind=seqpacket path={}", onramp.seqpacket->path);
     }
     if (onramp.gue) {
-      auto socket = GueSocket::open(onramp.gue->listen);
+      auto socket = GueSocket::open(onramp.gue->listen, settings_.io.udp_offload);
       if (!socket) {
         return Unexpected{socket.error()};
       }

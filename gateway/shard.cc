@@ -42,7 +42,7 @@ SysResult<std::unique_ptr<Shard>> Shard::create(const Settings& settings,
   if (!region) {
     return Unexpected{region.error()};
   }
-  auto sandbox = SandboxLink::make();
+  auto sandbox = SandboxLink::make(settings.io.tun_offload);
   if (!sandbox) {
     return Unexpected{sandbox.error()};
   }
@@ -60,7 +60,7 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
     : loop_(std::move(loop)),
       region_(std::move(region)),
       flows_(region_, settings, seed, audit, loop_.now()),
-      sandbox_(loop_, arena_, *this),
+      sandbox_(loop_, arena_, settings.io.coalesce, *this),
       path_(loop_, flows_, policy, sandbox_, addresses,
             {settings.flows.timeouts.fragments, {seed.low, seed.high}}),
       downgrade_(flows_, sandbox_),
@@ -97,6 +97,9 @@ Shard::~Shard() {
 }
 
 void Shard::start() {
+  if (std::thread::hardware_concurrency() > 1) {  // else whoever has the work could not run
+    loop_.set_busy_poll(settings_.io.busy_poll);
+  }
   loop_.set_tick(flows::ExpiryWheel::kTick, [this](base::Instant now) { tick(now); });
   thread_ = std::thread([this] { loop_.run(); });
 }
@@ -420,7 +423,7 @@ void Shard::retire_upgraded(EndReason reason, Wanted wanted) {
 
 // Without a sandbox no flow can be upgraded, so the shard waits for it: some ten milliseconds.
 void Shard::restore_sandbox() {
-  auto sandbox = SandboxLink::make();
+  auto sandbox = SandboxLink::make(settings_.io.tun_offload);
   if (sandbox) {
     if (auto installed = sandbox_.install(std::move(sandbox).value()); installed) {
       ++sandbox_restarts_;

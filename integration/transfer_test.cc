@@ -24,15 +24,20 @@ struct Path {
   std::string server;
   bool offload;
   std::uint64_t bytes;
+  const char* settings = "";
 };
+constexpr auto kNothingFast =
+    "io: {busy_poll: 0s, coalesce: false, tun_offload: false, udp_offload: false}";
 const Path kPaths[] = {{"V4Offload", host::kServer4, true, 1ULL << 30U},
                        {"V6Offload", host::kServer6, true, 1ULL << 30U},
                        {"V4Mtu1400", host::kServer4, false, 200'000'000},
-                       {"V6Mtu1400", host::kServer6, false, 200'000'000}};
+                       {"V6Mtu1400", host::kServer6, false, 200'000'000},
+                       {"V4NothingFast", host::kServer4, true, 20'000'000, kNothingFast},
+                       {"V6NothingFast", host::kServer6, false, 20'000'000, kNothingFast}};
 
 class Transfer : public testing::TestWithParam<Path> {
  protected:
-  GatewayProcess gateway_;
+  GatewayProcess gateway_{{.more = GetParam().settings}};
   ClientNetwork client_{gateway_.onramp(), {.offload = GetParam().offload}};
 };
 void PrintTo(const Path& path, std::ostream* stream) {

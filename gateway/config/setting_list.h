@@ -48,6 +48,8 @@ inline constexpr PathKind kSocketPath{.most_bytes = kMostSocketPathBytes};
 inline constexpr DurationKind kTimeout{.least = std::chrono::milliseconds(1),
                                        .most = std::chrono::hours(24 * 30)};
 
+inline constexpr DurationKind kBusyPoll{.least = {}, .most = std::chrono::milliseconds(10)};
+
 inline constexpr std::array<std::pair<std::string_view, flows::Action>, 4> kActions = {
     {{"upgrade", flows::Action::kUpgrade},
      {"forward", flows::Action::kForward},
@@ -318,6 +320,19 @@ void describe(V& v, UdpSettings& udp) {
 }
 
 template <class V>
+void describe(V& v, IoSettings& io) {
+  v.value("busy_poll", io.busy_poll, setting_kinds::kBusyPoll,
+          "How long a worker that has just had work looks for more before it sleeps: waking up\n"
+          "costs more. 0s: not at all, as with a single processor.");
+  v.value("coalesce", io.coalesce, BoolKind{},
+          "Segments of a tunnel enter the sandbox as one super-segment where they may (GRO).");
+  v.value("tun_offload", io.tun_offload, BoolKind{},
+          "Checksums and segmentation are left out where a TUN device is in between.");
+  v.value("udp_offload", io.udp_offload, BoolKind{},
+          "GUE: many datagrams in one call, each way (UDP_GRO, UDP_SEGMENT).");
+}
+
+template <class V>
 void describe(V& v, LogSettings& log) {
   v.value("format", log.format, ChoiceKind<LogSettings::Format>{setting_kinds::kFormats},
           "text or json: one line or one object per fact, to stderr.");
@@ -375,6 +390,9 @@ void describe(V& v, Settings& settings) {
   v.section("flows", settings.flows, "");
   v.section("nat", settings.nat, "");
   v.section("udp", settings.udp, "");
+  v.section("io", settings.io,
+            "How packets get in and out. The defaults are right; each can be turned off when a\n"
+            "kernel does not do as it says.");
   v.value("handshake", settings.handshake, ChoiceKind<Handshake>{setting_kinds::kHandshakes},
           "held: a client's SYN is answered when its upstream has answered, and as it has.\n"
           "eager: it is answered at once.");

@@ -179,6 +179,16 @@ struct UdpSettings {
   friend bool operator==(const UdpSettings&, const UdpSettings&) = default;
 };
 
+/// How packets get in and out. What is on is used where the kernel has it.
+struct IoSettings {
+  std::chrono::nanoseconds busy_poll = std::chrono::microseconds(20);
+  bool coalesce = true;
+  bool tun_offload = true;
+  bool udp_offload = true;
+
+  friend bool operator==(const IoSettings&, const IoSettings&) = default;
+};
+
 struct LogSettings {
   enum class Format : std::uint8_t { kText, kJson };
   enum class Level : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
@@ -197,6 +207,7 @@ struct Settings {
   FlowSettings flows;
   NatSettings nat;
   UdpSettings udp;
+  IoSettings io;
   Handshake handshake = Handshake::kHeld;
   std::string audit_path;                   // empty: no audit log
   std::optional<base::Endpoint> telemetry;  // where metrics are served; nowhere

@@ -20,6 +20,7 @@ base::SysResult<void> TcpPublisher::publish(Fd listener, Tenant& tenant, const E
   auto made = std::make_unique<Listener>();
   made->publisher = this;
   made->socket = std::move(listener);
+  set_relay_options(made->socket);
   made->tenant = &tenant;
   made->to = to;
   if (auto watched = loop_.watch(made->socket, EPOLLIN, *made); !watched) {

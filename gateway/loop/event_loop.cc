@@ -107,11 +107,24 @@ int EventLoop::wait_milliseconds() const {
   return std::max(0, static_cast<int>(left.count()));
 }
 
+int EventLoop::wait() {
+  if (was_busy_ && busy_poll_ > base::Duration::zero()) {
+    const base::Instant until = base::Clock::now() + busy_poll_;
+    do {
+      if (const int count = ::epoll_wait(epoll_.get(), ready_.data(), kEventsPerWake, 0);
+          count != 0 || !turns_.empty()) {
+        return count;
+      }
+    } while (base::Clock::now() < until);
+  }
+  return ::epoll_wait(epoll_.get(), ready_.data(), kEventsPerWake, wait_milliseconds());
+}
+
 void EventLoop::run() {
   while (!stopping_) {
-    const int count =
-        ::epoll_wait(epoll_.get(), ready_.data(), kEventsPerWake, wait_milliseconds());
+    const int count = wait();
     CHECK(count >= 0 || errno == EINTR);
+    was_busy_ = count > 0;
     now_ = base::Clock::now();
     run_ready(static_cast<std::size_t>(std::max(count, 0)));
     run_turns();

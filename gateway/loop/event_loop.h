@@ -66,6 +66,11 @@ class EventLoop {
   /// Calls `tick` every `period`, late when the loop is busy, until run() returns.
   void set_tick(base::Duration period, std::function<void(base::Instant)> tick);
 
+  /// After work, looks for more for so long before it sleeps. A thread that sleeps is woken through
+  /// the scheduler, and in a virtual machine through the hypervisor, which can cost more than all
+  /// the work for a packet. Zero, the default, never does. Before run().
+  void set_busy_poll(base::Duration time) { busy_poll_ = time; }
+
   /// Until stop(). Tasks posted before it returns have run.
   void run();
   void stop();
@@ -79,6 +84,8 @@ class EventLoop {
 
   EventLoop(base::Fd epoll, base::Fd wake);
   [[nodiscard]] int wait_milliseconds() const;
+  // The number of events in ready_, as epoll_wait(2) returns it.
+  int wait();
   void run_ready(std::size_t count);
   void run_turns();
   void run_posts();
@@ -88,6 +95,8 @@ class EventLoop {
   std::unique_ptr<Posts> posts_;
   std::array<epoll_event, kEventsPerWake> ready_{};
   std::size_t ready_count_ = 0;
+  base::Duration busy_poll_{};
+  bool was_busy_ = false;               // the last wake-up brought events
   std::vector<Handler*> turns_;         // who asked for again()
   std::vector<Handler*> taking_turns_;  // of the round that is running
   base::Instant now_ = base::Clock::now();

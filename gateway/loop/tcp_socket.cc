@@ -26,6 +26,7 @@ void set_relay_options(const base::Fd& socket) {
   set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, 600);
   set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, 60);
   set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, 6);
+  set_option(socket, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
 }  // namespace gateway

@@ -67,7 +67,7 @@ GueDoor::GueDoor(GueSocket socket, const GueOnramp& settings, base::SipKey seed,
       flows_(with.flows),
       owner_(with.owner),
       peers_(settings, with.tenants),
-      sender_(socket_.fd, *this),
+      sender_(socket_.fd, *this, socket_.offload),
       tunnels_(0, Hash{seed}) {}
 
 GueDoor::~GueDoor() {

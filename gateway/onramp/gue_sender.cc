@@ -83,9 +83,10 @@ Drop reason_of(int error) {
 
 }  // namespace
 
-GueSender::GueSender(const base::Fd& socket, Owner& owner)
+GueSender::GueSender(const base::Fd& socket, Owner& owner, bool offload)
     : socket_(socket),
       owner_(owner),
+      offload_(offload),
       bytes_(std::make_unique_for_overwrite<std::byte[]>(kQueueBytes)) {}
 
 std::span<std::byte> GueSender::room(std::size_t bytes) {
@@ -101,7 +102,7 @@ std::span<std::byte> GueSender::room(std::size_t bytes) {
 
 bool GueSender::joins(const Entry& last, std::size_t bytes, const GuePath& path,
                       base::Port port) const {
-  return last.path == &path && last.port == port && path.takes_cuts &&
+  return last.path == &path && last.port == port && path.takes_cuts && offload_ &&
          last.bytes == last.datagrams * last.datagram_bytes && bytes <= last.datagram_bytes &&
          last.datagrams < kMostCuts && last.bytes + bytes <= kMostEntryBytes;
 }

@@ -51,8 +51,8 @@ class GueSender {
     ~Owner() = default;
   };
 
-  /// Both outlive the sender.
-  GueSender(const base::Fd& socket, Owner& owner);
+  /// Both outlive the sender. Without `offload` the kernel is never asked to cut.
+  GueSender(const base::Fd& socket, Owner& owner, bool offload = true);
 
   /// Room for one datagram of at most `bytes`; empty when the queue is full.
   std::span<std::byte> room(std::size_t bytes);
@@ -92,6 +92,7 @@ class GueSender {
 
   const base::Fd& socket_;
   Owner& owner_;
+  bool offload_;
   std::unique_ptr<std::byte[]> bytes_;
   std::size_t used_ = 0;  // of bytes_, from the front
   std::array<Entry, kEntries> entries_{};

@@ -39,10 +39,11 @@ base::Error bind_error(const base::Endpoint& listen) {
 
 }  // namespace
 
-SysResult<GueSocket> GueSocket::open(const base::Endpoint& listen) {
+SysResult<GueSocket> GueSocket::open(const base::Endpoint& listen, bool offload) {
   const base::SocketAddress address(listen);
   GueSocket made;
   made.listen = listen;
+  made.offload = offload;
   made.is_wildcard =
       listen.address == base::IpAddress() || listen.address == base::IpAddress::v4(0);
   made.fd = base::Fd::adopt(
@@ -60,7 +61,9 @@ SysResult<GueSocket> GueSocket::open(const base::Endpoint& listen) {
   }
   // Neither is needed: without UDP_GRO each receive brings one datagram, and asking for more room
   // than net.core.rmem_max allows gives that.
-  (void)set(made.fd, IPPROTO_UDP, UDP_GRO, 1);
+  if (offload) {
+    (void)set(made.fd, IPPROTO_UDP, UDP_GRO, 1);
+  }
   (void)set(made.fd, SOL_SOCKET, SO_RCVBUF, 4 << 20);
   (void)set(made.fd, SOL_SOCKET, SO_SNDBUF, 4 << 20);
   if (::bind(made.fd.get(), address.data(), address.size()) != 0) {

@@ -38,8 +38,6 @@ TcpRelay::TcpRelay(EventLoop& loop, PipePool& pipes, Fd client, Fd upstream, Own
   ends_[kUpstream].fd = std::move(upstream);
   for (End& end : ends_) {
     end.relay = this;
-    const int on = 1;
-    ::setsockopt(end.fd.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
   }
 }
 

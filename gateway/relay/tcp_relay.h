@@ -51,8 +51,8 @@ class TcpRelay {
     ~Owner() = default;
   };
 
-  /// Both sockets are connected and non-blocking. `upstream_watched`: `loop` watches it already,
-  /// with another handler. All four references outlive the relay.
+  /// Both sockets are connected, non-blocking, and have set_relay_options(). All three references
+  /// outlive the relay.
   TcpRelay(EventLoop& loop, PipePool& pipes, base::Fd client, base::Fd upstream, Owner& owner);
   /// Ends both connections with RST, unless the relay has ended as kClosed.
   ~TcpRelay();

@@ -68,8 +68,9 @@ int fail(const base::Error& error, int status = 1) {
   return status;
 }
 
-netns::SandboxConfig sandbox_of(const Inside& inside, const ResolverPlan& resolvers) {
+netns::SandboxConfig sandbox_of(const Inside& inside, const ResolverPlan& resolvers, bool offload) {
   netns::SandboxConfig config;
+  config.tun.offload = offload;
   config.tun.addresses = {{inside.v4, kPrefixV4}, {inside.v6, kPrefixV6}};
   config.tun.mtu_bytes = inside.mtu_bytes;
   config.mount_namespace = true;
@@ -243,7 +244,7 @@ int run(const RunOptions& options) {
   }
   const ResolverPlan resolvers =
       plan_resolvers(host_resolv_conf(), inside.gateway_v4, inside.gateway_v6);
-  auto sandbox = netns::Sandbox::start(sandbox_of(inside, resolvers));
+  auto sandbox = netns::Sandbox::start(sandbox_of(inside, resolvers, settings.io.tun_offload));
   if (!sandbox) {
     return fail(sandbox.error());
   }

@@ -8,6 +8,7 @@
 
 #include "gateway/flow/sandbox_plan.h"
 #include "gateway/log.h"
+#include "gateway/loop/tcp_socket.h"
 #include "gateway/onramp/tun_reader.h"
 
 namespace gateway {
@@ -22,8 +23,8 @@ constexpr std::uint32_t kTunMtuBytes = 65535;
 
 }  // namespace
 
-SandboxLink::SandboxLink(EventLoop& loop, PacketArena& arena, Owner& owner)
-    : loop_(loop), arena_(arena), owner_(owner), pool_(loop, owner) {
+SandboxLink::SandboxLink(EventLoop& loop, PacketArena& arena, bool coalescing, Owner& owner)
+    : loop_(loop), arena_(arena), owner_(owner), coalescing_(coalescing), pool_(loop, owner) {
   tun_ready_.link = this;
   helper_died_.link = this;
 }
@@ -32,8 +33,9 @@ SandboxLink::~SandboxLink() {
   uninstall();
 }
 
-SysResult<netns::Sandbox> SandboxLink::make() {
+SysResult<netns::Sandbox> SandboxLink::make(bool offload) {
   netns::SandboxConfig config;
+  config.tun.offload = offload;
   config.tun.addresses = {{plan_v4(1), 15}, {plan_v6(1), 64}};
   config.tun.mtu_bytes = kTunMtuBytes;
   config.listeners = {{.endpoint = listener_endpoint(nat::Family::kV4)},
@@ -56,6 +58,7 @@ SysResult<void> SandboxLink::install(netns::Sandbox sandbox) {
   for (std::size_t i = 0; i < listeners_ready_.size(); ++i) {
     listeners_ready_[i].link = this;
     listeners_ready_[i].listener = &sandbox_->listeners()[i];
+    set_relay_options(sandbox_->listeners()[i]);
     if (auto watched = loop_.watch(sandbox_->listeners()[i], EPOLLIN, listeners_ready_[i]);
         !watched) {
       return watched;

@@ -49,13 +49,15 @@ class SandboxLink {
     ~Owner() = default;
   };
 
-  SandboxLink(EventLoop& loop, PacketArena& arena, Owner& owner);
+  /// `coalescing`: segments may be written as one super-segment.
+  SandboxLink(EventLoop& loop, PacketArena& arena, bool coalescing, Owner& owner);
   ~SandboxLink();
   SandboxLink(const SandboxLink&) = delete;
   SandboxLink& operator=(const SandboxLink&) = delete;
 
-  /// Makes a sandbox for install(). Any thread; blocks for some ten milliseconds.
-  static base::SysResult<netns::Sandbox> make();
+  /// Makes a sandbox for install(). Any thread; blocks for some ten milliseconds. With `offload`
+  /// its TUN gives super-segments without checksums.
+  static base::SysResult<netns::Sandbox> make(bool offload);
   base::SysResult<void> install(netns::Sandbox sandbox);
   /// Gives the sandbox up: everything of it is closed.
   void uninstall();
@@ -104,7 +106,7 @@ class SandboxLink {
   Owner& owner_;
   std::optional<netns::Sandbox> sandbox_;
   flows::Coalescer coalescer_;
-  bool coalescing_ = true;
+  bool coalescing_;
   TunReady tun_ready_;
   std::array<ListenerReady, 2> listeners_ready_;
   HelperDied helper_died_;

@@ -108,7 +108,6 @@ void TcpUpgrade::open(FlowIndex flow, const RawPacket& syn, const flows::Packet&
 
 void TcpUpgrade::open_accepted(FlowIndex flow, Fd client) {
   Session& session = new_session(flow);
-  set_relay_options(client);
   session.client = std::move(client);
   dial(session);
 }
@@ -287,7 +286,6 @@ void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
     return;
   }
   session->syn.reset();
-  set_relay_options(client);
   session->client = std::move(client);
   flows_.set_state(flow, FlowState::kEstablished, loop_.now());
   if (session->upstream.is_open()) {

@@ -23,6 +23,7 @@
 #include <gtest/gtest.h>
 
 #include "base/endpoint.h"
+#include "gateway/loop/tcp_socket.h"
 
 namespace gateway {
 namespace {
@@ -107,6 +108,8 @@ class RelayTest : public testing::Test, public TcpRelay::Owner {
     Pair down = connected_pair();
     client_ = std::move(up.far);
     upstream_ = std::move(down.far);
+    set_relay_options(up.near);
+    set_relay_options(down.near);
     relay_.emplace(loop_, pipes_, std::move(up.near), std::move(down.near), *this);
     EXPECT_TRUE(relay_->start());
     loop_.set_tick(20ms, [this](base::Instant now) {
