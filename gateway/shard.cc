@@ -121,7 +121,7 @@ void Shard::add_tunnel(Kind kind, Fd fd, TunnelInfo info, const std::string& ten
                                               arena_, *this));
     } else {
       open_tunnel(std::make_unique<SeqpacketTunnel>(std::move(info), owner, std::move(*shared_fd),
-                                                    loop_, arena_, *this, reply));
+                                                    loop_, turns_, arena_, *this, reply));
     }
   });
 }

@@ -28,6 +28,7 @@
 #include "gateway/inspect/status.h"
 #include "gateway/log.h"
 #include "gateway/loop/event_loop.h"
+#include "gateway/loop/fair_turns.h"
 #include "gateway/onramp/away_tunnels.h"
 #include "gateway/onramp/gue_door.h"
 #include "gateway/onramp/packet_arena.h"
@@ -125,6 +126,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   // In the order in which they need each other.
   EventLoop loop_;
   FlowRegion region_;
+  FairTurns turns_{loop_};
   PacketArena arena_;
   FlowKeeper flows_;
   SandboxLink sandbox_;

@@ -34,11 +34,13 @@ bool is_at_end(const base::Fd& socket) {
 }  // namespace
 
 SeqpacketTunnel::SeqpacketTunnel(TunnelInfo info, Tenant& tenant, base::Fd socket, EventLoop& loop,
-                                 PacketArena& arena, Sink& sink, std::string reply)
+                                 FairTurns& turns, PacketArena& arena, Sink& sink,
+                                 std::string reply)
     : Tunnel(std::move(info), tenant),
       socket_(std::move(socket)),
       reply_(std::move(reply)),
       loop_(loop),
+      turns_(turns),
       arena_(arena),
       sink_(sink) {
   // The limit of a unix connection is the sender's buffer. Asking for more than net.core.wmem_max
@@ -48,6 +50,7 @@ SeqpacketTunnel::SeqpacketTunnel(TunnelInfo info, Tenant& tenant, base::Fd socke
 }
 
 SeqpacketTunnel::~SeqpacketTunnel() {
+  turns_.forget(*this);
   loop_.unwatch(socket_, *this);
 }
 
@@ -63,11 +66,12 @@ void SeqpacketTunnel::on_ready(std::uint32_t events) {
     drain_queue();
   }
   if ((events & ~std::uint32_t{EPOLLOUT}) != 0) {
-    receive((events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0);
+    hung_up_ = hung_up_ || (events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0;
+    turns_.wants_turn(*this, tenant().turns);
   }
 }
 
-void SeqpacketTunnel::receive(bool hung_up) {
+FairTurns::Source::Served SeqpacketTunnel::serve() {
   const std::size_t header_bytes = info().offload ? sizeof(flows::VnetHeader) : 0;
   const std::size_t max_bytes = info().offload ? PacketArena::kMaxPacketBytes : info().mtu_bytes;
   std::array<iovec, PacketArena::kBatch> pieces;
@@ -85,14 +89,18 @@ void SeqpacketTunnel::receive(bool hung_up) {
     if (errno != EAGAIN && errno != EINTR) {  // ECONNRESET: the peer left with our packets unread
       sink_.tunnel_closed(*this);
     }
-    return;
+    return {};
   }
+  Served served;
+  served.more = static_cast<std::size_t>(got) == messages.size();
   std::array<RawPacket, PacketArena::kBatch> packets;
   std::size_t count = 0;
   bool at_end = false;
   for (std::size_t i = 0; i < static_cast<std::size_t>(got) && !at_end; ++i) {
     const std::size_t bytes = messages[i].msg_len;
-    if (bytes == 0 && hung_up && is_at_end(socket_)) {
+    ++served.packets;
+    served.bytes += bytes;
+    if (bytes == 0 && hung_up_ && is_at_end(socket_)) {
       at_end = true;
     } else if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 ||
                bytes > max_bytes + header_bytes) {
@@ -112,6 +120,7 @@ void SeqpacketTunnel::receive(bool hung_up) {
   if (at_end) {
     sink_.tunnel_closed(*this);
   }
+  return served;
 }
 
 flows::WireCount SeqpacketTunnel::drop(Drop reason) {

@@ -8,6 +8,7 @@
 
 #include "flows/token_bucket.h"
 #include "gateway/config/settings.h"
+#include "gateway/loop/fair_turns.h"
 #include "gateway/offramp/tunnel_routes.h"
 
 namespace gateway {
@@ -19,6 +20,7 @@ struct Tenant {
   TenantSettings settings;
   TunnelRoutes routes;                                   // which open tunnel claims an address
   std::unordered_map<std::string, std::uint32_t> named;  // open tunnels that have said a name
+  FairTurns::Line turns;                                 // of its tunnels
   std::uint32_t tunnels = 0;
   std::uint32_t flows = 0;
   std::uint32_t dials = 0;  // connects under way
