@@ -91,6 +91,15 @@ TEST(HostNetwork, FailsInTheWaysThatItPromises) {
   EXPECT_EQ(connect(host::kOtherServer6), ECONNREFUSED);
 }
 
+// Not when the kernel's work queue gets round to it, and until then loses what goes there.
+TEST(HostNetwork, TakesPacketsForItsIpv6ServersFromTheBeginning) {
+  const Finished routes = run({"ip", "-6", "route", "show", "table", "local", "proto", "static"});
+  for (int i = 1; i <= 9; ++i) {
+    EXPECT_THAT(routes.out,
+                testing::HasSubstr("local 2001:db8::" + std::to_string(i) + " dev lo "));
+  }
+}
+
 TEST(HostNetwork, CanBeShaped) {
   host::shape({"ip", "route", "add", "blackhole", "198.51.100.99"});
 

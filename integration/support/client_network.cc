@@ -5,10 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <cstring>
+#include <deque>
 #include <mutex>
 #include <ostream>
 #include <thread>
@@ -85,6 +88,12 @@ std::ostream& operator<<(std::ostream& stream, const WireTally& tally) {
 }
 
 struct ClientNetwork::State {
+  // A packet on its way.
+  struct Delayed {
+    base::Instant due;
+    std::vector<std::byte> frame;
+  };
+
   State(TunnelConnection connection, const TunnelOptions& options)
       : sandbox(must(netns::Sandbox::start(client_sandbox(options)))),
         tunnel(std::move(connection)),
@@ -121,7 +130,8 @@ struct ClientNetwork::State {
   // One direction, until stop() or the gateway's end of the tunnel.
   void pump(const Fd& from, const Fd& to, Direction direction) {
     std::vector<std::byte> frame(kMaxFrameBytes);
-    while (wait_for(from)) {
+    std::deque<Delayed> delayed;
+    while (wait_for(from, delayed, to)) {
       const auto size = ::read(from.get(), frame.data(), frame.size());
       if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) {
         break;
@@ -132,6 +142,10 @@ struct ClientNetwork::State {
         remember(bytes, direction);
         if (bytes.size() > path_mtu) {
           answer_too_big(bytes, from);
+          continue;
+        }
+        if (const base::Duration delay = path_delay; delay > 0ms || !delayed.empty()) {
+          delayed.push_back({base::Clock::now() + delay, {bytes.begin(), bytes.end()}});
           continue;
         }
         // Blocks on the SEQPACKET, as a tunnel back end would; a TUN device never blocks.
@@ -156,13 +170,25 @@ struct ClientNetwork::State {
     }
   }
 
+  // Until there is something to read; what has been delayed for long enough goes on meanwhile.
   // False: it is time to stop.
-  [[nodiscard]] bool wait_for(const Fd& fd) const {
-    std::array<pollfd, 2> wait{pollfd{.fd = fd.get(), .events = POLLIN, .revents = 0},
-                               pollfd{.fd = stopping.get(), .events = POLLIN, .revents = 0}};
-    while (::poll(wait.data(), wait.size(), -1) < 0) {
+  [[nodiscard]] bool wait_for(const Fd& fd, std::deque<Delayed>& delayed, const Fd& to) const {
+    for (;;) {
+      for (; !delayed.empty() && delayed.front().due <= base::Clock::now(); delayed.pop_front()) {
+        (void)!::write(to.get(), delayed.front().frame.data(), delayed.front().frame.size());
+      }
+      std::array<pollfd, 2> wait{pollfd{.fd = fd.get(), .events = POLLIN, .revents = 0},
+                                 pollfd{.fd = stopping.get(), .events = POLLIN, .revents = 0}};
+      int limit_ms = -1;
+      if (!delayed.empty()) {
+        const auto left = delayed.front().due - base::Clock::now();
+        limit_ms = static_cast<int>(
+            std::max(std::chrono::ceil<std::chrono::milliseconds>(left), 0ms).count());
+      }
+      if (::poll(wait.data(), wait.size(), limit_ms) > 0) {
+        return wait[1].revents == 0;
+      }
     }
-    return wait[1].revents == 0;
   }
 
   void remember(std::span<const std::byte> frame, Direction direction) {
@@ -189,6 +215,7 @@ struct ClientNetwork::State {
   TunnelConnection tunnel;
   bool offload;
   std::atomic<std::uint32_t> path_mtu = 0xffffffff;
+  std::atomic<base::Duration> path_delay = base::Duration(0);
   Fd stopping;
   std::atomic<bool> stopped = false;
   std::atomic<bool> closed_by_gateway = false;
@@ -266,6 +293,10 @@ void ClientNetwork::reopen_tunnel(const std::string& onramp_path, const TunnelOp
 
 void ClientNetwork::narrow_path(std::uint32_t mtu_bytes) {
   state_->path_mtu = mtu_bytes;
+}
+
+void ClientNetwork::delay_path(base::Duration one_way) {
+  state_->path_delay = one_way;
 }
 
 bool ClientNetwork::wait_for_gateway_to_close(base::Duration limit) const {

@@ -80,6 +80,8 @@ class ClientNetwork {
   /// From now on there is a router between client and tunnel with a next hop of this MTU: what is
   /// longer is dropped and answered with "too big", in both directions. Only without offload.
   void narrow_path(std::uint32_t mtu_bytes);
+  /// From now on the way between client and tunnel takes so long, in each direction.
+  void delay_path(base::Duration one_way);
   /// Whether the gateway has ended the tunnel.
   [[nodiscard]] bool wait_for_gateway_to_close(base::Duration limit = kPatience) const;
 

@@ -115,7 +115,8 @@ std::vector<pid_t> descendants_of(pid_t pid) {
 
 GatewayProcess::GatewayProcess(const GatewayConfig& config)
     : has_onramp_(config.onramps.find("{dir}/onramp.sock") != std::string::npos),
-      most_descriptors_(config.most_descriptors) {
+      most_descriptors_(config.most_descriptors),
+      before_exec_(config.before_exec) {
   std::ofstream(file("config.yaml")) << yaml_of(config, directory_.path());
   start();
 }
@@ -145,9 +146,9 @@ void GatewayProcess::start() {
   if (most_descriptors_ > 0) {
     words.insert(words.begin(), {"prlimit", "--nofile=" + std::to_string(most_descriptors_)});
   }
-  program_.emplace(Program::start(
-      words,
-      {.environment = {"LIFTGATE_SOCKET=" + control(), "XDG_RUNTIME_DIR=" + directory_.path()}}));
+  program_.emplace(Program::start(words, {.environment = {"LIFTGATE_SOCKET=" + control(),
+                                                          "XDG_RUNTIME_DIR=" + directory_.path()},
+                                          .before_exec = before_exec_}));
   const auto is_up = [&] {
     return is_listening(control()) && (!has_onramp_ || is_listening(onramp()));
   };

@@ -30,8 +30,9 @@ struct GatewayConfig {
   std::string flows{};
   std::string audit = "{path: '{dir}/audit.jsonl'}";
   std::string log = "{level: debug}";
-  std::string more{};        // whole top-level keys
-  int most_descriptors = 0;  // not of the file: the process's limit; 0: as ours
+  std::string more{};               // whole top-level keys
+  int most_descriptors = 0;         // not of the file: the process's limit; 0: as ours
+  bool (*before_exec)() = nullptr;  // not of the file: ProgramOptions has it
 };
 
 /// For tests that wait for the end of flows: stragglers are answered for a moment only.
@@ -86,6 +87,7 @@ class GatewayProcess {
   test_support::TempDirectory directory_;
   bool has_onramp_;
   int most_descriptors_;
+  bool (*before_exec_)();
   std::optional<Program> program_;  // until it is stopped
   std::string last_log_;
 };

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <fstream>
 
@@ -24,6 +23,7 @@ using base::SysResult;
 using base::Unexpected;
 
 constexpr int kServers = 9;
+constexpr auto kResolvConf = "/etc/resolv.conf";
 
 SysResult<void> write_file(const std::string& path, const std::string& text) {
   const auto file = base::Fd::adopt(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -51,23 +51,35 @@ SysResult<void> enter_namespaces() {
   return write_file("/proc/self/gid_map", inside + " " + gid + " 1");
 }
 
-// Programs that ask who uid 1000 is (ssh does) get an answer, and a shell.
-SysResult<void> name_our_user() {
-  std::array<char, 32> path{"/tmp/liftgate-passwd-XXXXXX"};
-  const auto file = base::Fd::adopt(::mkostemp(path.data(), O_CLOEXEC));
-  const std::string line = "tester:x:1000:1000::/tmp:/bin/sh\n";
-  if (!file.is_open() || ::write(file.get(), line.data(), line.size()) < 0 ||
+// In a file of this process's own. Until it is removed, others can mount over it in namespaces of
+// theirs.
+std::string path_of_text(const std::string& name) {
+  return "/tmp/liftgate-" + name + "-" + std::to_string(::getpid());
+}
+
+SysResult<void> mount_text_over(const std::string& place, const std::string& path,
+                                const std::string& text) {
+  const auto file =
+      base::Fd::adopt(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!file.is_open() || ::write(file.get(), text.data(), text.size()) < 0 ||
       ::fchmod(file.get(), 0644) != 0) {
-    return Unexpected{base::last_error("writing a passwd file")};
+    return Unexpected{base::last_error("writing " + path)};
   }
-  const bool mounted = ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                       ::mount(path.data(), "/etc/passwd", nullptr, MS_BIND, nullptr) == 0;
-  const auto error = base::last_error("mounting over /etc/passwd");
-  ::unlink(path.data());
-  if (!mounted) {
-    return Unexpected{error};
+  if (::mount(path.c_str(), place.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+    return Unexpected{base::last_error("mounting over " + place)};
   }
   return {};
+}
+
+// Programs that ask who uid 1000 is (ssh does) get an answer, and a shell.
+SysResult<void> name_our_user() {
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return Unexpected{base::last_error("making the mounts our own")};
+  }
+  const std::string path = path_of_text("passwd");
+  auto mounted = mount_text_over("/etc/passwd", path, "tester:x:1000:1000::/tmp:/bin/sh\n");
+  ::unlink(path.c_str());
+  return mounted;
 }
 
 SysResult<void> set_up_loopback() {
@@ -87,6 +99,14 @@ SysResult<void> set_up_loopback() {
          {netns::InterfaceAddress{address("192.0.2." + digit), 32},
           netns::InterfaceAddress{address("2001:db8::" + digit), 128}}) {
       if (auto added = route->add_address("lo", server); !added) {
+        return added;
+      }
+      // Not when the kernel's work queue gets round to it: on a busy machine the first connect to
+      // a server was told that its network is unreachable.
+      if (!server.address.is_v6()) {
+        continue;
+      }
+      if (auto added = route->add_local_route("lo", server.address); !added) {
         return added;
       }
     }
@@ -141,6 +161,15 @@ void shape(const Program::Words& words) {
   if (finished.status != 0) {
     give_up(words.front() + ": " + finished.err);
   }
+}
+
+ResolvConf::ResolvConf(const std::string& text) {
+  must(mount_text_over(kResolvConf, path_of_text("resolv"), text));
+}
+
+ResolvConf::~ResolvConf() {
+  ::umount2(kResolvConf, MNT_DETACH);
+  ::unlink(path_of_text("resolv").c_str());
 }
 
 void set_sysctl(const std::string& name, const std::string& value) {

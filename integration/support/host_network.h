@@ -51,6 +51,15 @@ base::SysResult<void> enter();
 /// when it fails.
 void shape(const Program::Words& words);
 
+/// For as long as it lives, /etc/resolv.conf says this to every program of the test.
+class ResolvConf {
+ public:
+  explicit ResolvConf(const std::string& text);
+  ~ResolvConf();
+  ResolvConf(const ResolvConf&) = delete;
+  ResolvConf& operator=(const ResolvConf&) = delete;
+};
+
 /// A setting of the host network, "net/ipv4/tcp_syn_retries".
 void set_sysctl(const std::string& name, const std::string& value);
 

@@ -91,7 +91,7 @@ struct Program::Streams {
 namespace {
 
 // netns::spawn() does it inside of a sandbox; this is the same for the host side.
-netns::Process spawn_on_host(const netns::Command& command, bool as_network_admin) {
+netns::Process spawn_on_host(const netns::Command& command, const ProgramOptions& options) {
   auto report = must(netns::ExecReport::open());
   const std::vector<char*> arguments = pointers_to(command.argv);
   const std::vector<char*> environment = pointers_to(command.environment);
@@ -108,8 +108,9 @@ netns::Process spawn_on_host(const netns::Command& command, bool as_network_admi
     const bool moved =
         command.working_directory.empty() || ::chdir(command.working_directory.c_str()) == 0;
     const bool bound = ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && ::getppid() == parent;
-    const bool allowed = !as_network_admin || netns::keep_capabilities_over_exec() == 0;
-    if (placed && moved && bound && allowed) {
+    const bool allowed = !options.as_network_admin || netns::keep_capabilities_over_exec() == 0;
+    const bool prepared = options.before_exec == nullptr || options.before_exec();
+    if (placed && moved && bound && allowed && prepared) {
       ::execvpe(arguments.front(), arguments.data(), environment.data());
     }
     report.fail(doing.c_str(), errno);
@@ -158,7 +159,7 @@ Program Program::start(const Words& words, const ProgramOptions& options) {
   Streams streams(options);
   const auto command =
       command_of(words, options, streams.input_theirs.get(), streams.out.get(), streams.err.get());
-  auto process = spawn_on_host(command, options.as_network_admin);
+  auto process = spawn_on_host(command, options);
   return {std::move(process), std::move(streams)};
 }
 

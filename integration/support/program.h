@@ -34,6 +34,9 @@ struct ProgramOptions {
   bool as_network_admin = false;
   const base::Fd* connection =
       nullptr;  // becomes standard input and output, as inetd does it; borrowed
+  // On the host side only: called in the child before it executes, where only what a signal handler
+  // may do is allowed. False: it is not executed, for the reason in errno.
+  bool (*before_exec)() = nullptr;
 };
 
 class Program {
