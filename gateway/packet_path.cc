@@ -4,6 +4,7 @@
 #include <array>
 
 #include "flows/dns_answer.h"
+#include "flows/dns_stream.h"
 #include "flows/first_fragment.h"
 #include "flows/segmenter.h"
 #include "gateway/offramp/fitting.h"
@@ -380,6 +381,7 @@ void PacketPath::from_sandbox(const RawPacket& raw) {
     nat::clamp_mss(raw.bytes, *packet, raw.vnet,
                    mss_for_mtu(tunnel->info().mtu_bytes, packet->is_v4()));
   }
+  learn_names(index, raw, *packet);
   nat::rewrite(raw.bytes, *packet, raw.vnet,
                {.source = key.destination, .destination = key.source});
   flows_.touch(index, Side::kResponder, send_down(*tunnel, raw, *packet), *packet, loop_.now());
@@ -541,13 +543,31 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
   return *index;
 }
 
-// From the upstream of `flow`. Over TCP, and of an answer in fragments, nothing is learned.
+// From the upstream of `flow`. Nothing is learned of an answer in fragments, nor of one that TCP
+// has spread over packets: name servers write an answer at once, and it stays together as far as
+// the window goes, because what comes out of the sandbox is not cut yet.
 void PacketPath::learn_names(FlowIndex flow, const RawPacket& raw, const Packet& packet) {
-  if (packet.protocol != Protocol::kUdp || packet.source.port != base::Port{53}) {
+  constexpr int kMostAnswers = 16;  // chosen: to pipelined questions, in one packet
+  const auto learn = [&](std::span<const std::byte> message) {
+    if (const auto answer = flows::read_dns_answer(message)) {
+      flows_.learn(flow, *answer, loop_.now());
+    }
+  };
+  const bool may_be_dns = is_tcp(packet) || packet.protocol == Protocol::kUdp;
+  if (flows_[flow].key.destination.port != base::Port{53} || !may_be_dns || packet.is_fragment) {
     return;
   }
-  if (const auto answer = flows::read_dns_answer(raw.bytes.subspan(packet.payload_offset))) {
-    flows_.learn(flow, *answer, loop_.now());
+  std::span<const std::byte> payload = raw.bytes.subspan(packet.payload_offset);
+  if (!is_tcp(packet)) {
+    learn(payload);
+    return;
+  }
+  for (int i = 0; i < kMostAnswers; ++i) {
+    const auto message = flows::take_dns_message(payload);
+    if (!message) {
+      return;
+    }
+    learn(*message);
   }
 }
 

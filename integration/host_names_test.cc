@@ -27,10 +27,11 @@ class HostNames : public testing::Test {
          "--address=/example.test/" + host::kServer6});
   }
   static bool looks_up(const ClientNetwork& client, const std::string& name,
-                       const std::string& type, const std::string& address) {
+                       const std::string& type, const std::string& address,
+                       const std::string& how = "+notcp") {
     return eventually([&] {
       const Finished dig =
-          client.run({"dig", "+short", "+tries=1", "+time=1", "@" + kResolver, name, type});
+          client.run({"dig", "+short", "+tries=1", "+time=1", how, "@" + kResolver, name, type});
       return dig.out.find(address) != std::string::npos;
     });
   }
@@ -55,6 +56,18 @@ TEST_F(HostNames, FlowsAreShownByTheNameThatTheClientLookedUp) {
   EXPECT_EQ(gateway_.flowctl({"flows", "name=*.example.test", "protocol=tcp"}).size(), 2U);
   EXPECT_EQ(gateway_.flowctl({"flow", v4[0].at("id").dump()}).at("name"), "www.example.test");
   EXPECT_NE(gateway_.run_flowctl({"flows"}).out.find("six.example.test"), std::string::npos);
+}
+
+TEST_F(HostNames, AreLearnedFromAnswersOverTcpToo) {
+  const TcpServer server4 = TcpServer::echo(host::kServer4);
+  const TcpServer server6 = TcpServer::echo(host::kServer6);
+  ASSERT_TRUE(looks_up(acme_, "four.example.test", "A", host::kServer4, "+tcp"));
+  ASSERT_TRUE(looks_up(acme_, "six.example.test", "AAAA", host::kServer6, "+tcp"));
+  const TcpConnection first = acme_.connect(server4.endpoint());
+  const TcpConnection second = acme_.connect(server6.endpoint());
+  EXPECT_EQ(gateway_.flowctl({"flows", "protocol=udp"}).size(), 0U);
+  EXPECT_EQ(gateway_.flowctl({"flows", "name=four.example.test"}).size(), 1U) << gateway_.flows();
+  EXPECT_EQ(gateway_.flowctl({"flows", "name=six.example.test"}).size(), 1U);
 }
 
 TEST_F(HostNames, TheAuditLogSaysTheNameToo) {
