@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gateway/log.h"
+#include "gateway/onramp/udp_segmentation.h"
 
 namespace gateway {
 
@@ -67,7 +68,7 @@ GueDoor::GueDoor(GueSocket socket, const GueOnramp& settings, base::SipKey seed,
       flows_(with.flows),
       owner_(with.owner),
       peers_(settings, with.tenants),
-      sender_(socket_.fd, *this, socket_.offload),
+      sender_(socket_.fd, *this, socket_.offload && kernel_cuts_datagrams_right()),
       tunnels_(0, Hash{seed}) {}
 
 GueDoor::~GueDoor() {

@@ -77,7 +77,8 @@ class GueSending : public testing::TestWithParam<const char*>, private GueSender
 
   GueSocket from_ = opened(address(GetParam()));
   GueSocket to_ = opened(address(GetParam()));
-  GueSender sender_{from_.fd, *this};
+  GueSender sender_{from_.fd, *this, true};
+  GueSender uncut_{from_.fd, *this, false};
   GueReceiver receiver_;
   Tenant tenant_{TenantSettings{}};
   CountedTunnel tunnel_{tenant_};
@@ -173,6 +174,20 @@ TEST_P(GueSending, AGoodDealOfItLeavesBeforeTheFlush) {
   EXPECT_FALSE(received().empty());
   sender_.flush();
   EXPECT_TRUE(failed_.empty());
+}
+
+// Row 35 of the pitfalls: the kernel spoils what it cuts, so that it is not asked to.
+TEST_P(GueSending, WithoutCutsEachDatagramGoesByItself) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(uncut_.room(100).size(), 100U);
+    uncut_.commit(100, path_, to_.listen.port);
+  }
+  // What the kernel is not asked to cut it does not put together either.
+  const int off = 0;
+  ASSERT_EQ(::setsockopt(to_.fd.get(), IPPROTO_UDP, UDP_GRO, &off, sizeof(off)), 0);
+  uncut_.flush();
+  EXPECT_EQ(receiver_.receive(to_.fd), 3U);
+  EXPECT_TRUE(path_.takes_cuts) << "it is not the path's fault";
 }
 
 }  // namespace
