@@ -90,6 +90,24 @@ TEST_F(BadPacket, HeadersThatLieAreCountedByWhatTheyLieAbout) {
   expect_dropped("too_big", {udp(kFrom, kTo).payload(std::size_t{1'400}).build()});
 }
 
+// "Too big" is about the link that a packet would leave by (RFC 1812 4.3.3.3, RFC 4443 3.2); this
+// one has come. Whose outgoing link the tunnel is, the back end, is who answers its client.
+TEST_F(BadPacket, LongerThanItsOwnTunnelIsCountedAndNotAnswered) {
+  const UdpServer echo = UdpServer::echo();
+  const std::string to = echo.endpoint().to_string();
+  const auto with_payload = [&](std::size_t bytes) {
+    return udp(kFrom, to).dont_fragment().payload(bytes).build();
+  };
+  expect_dropped("too_big", {with_payload(1'400 - 27),
+                             udp(kFrom6, kTo6).payload(std::size_t{1'400 - 47}).build()});
+  ASSERT_TRUE(tunnel_.send(with_payload(1'400 - 28)));
+  const auto answer = tunnel_.receive();
+  ASSERT_TRUE(answer);
+  const auto parsed = flows::parse(*answer, {});
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->protocol, flows::Protocol::kUdp) << "the first thing that comes";
+}
+
 TEST_F(BadPacket, SourcesThatAreNotTheTunnelsAreCounted) {
   expect_dropped("source_not_allowed", {tcp("100.64.0.3:1", kTo).syn().build(),
                                         tcp("[fd00:64::3]:1", kTo6).syn().build()});

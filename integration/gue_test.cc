@@ -706,5 +706,63 @@ TEST(Gue, FailuresToSendAreCountedAndEndNothing) {
   EXPECT_EQ(peer.receive().header, "00040000");
 }
 
+// A neighbour that does not say where it is: its datagrams wait in the kernel, until the socket
+// takes no more. The queue behind it fills up, and then what comes is dropped.
+TEST(Gue, SocketThatTakesNothingLosesItsDatagramsAndNothingElse) {
+  for (const auto& words : std::vector<Program::Words>{
+           {"ip", "link", "add", "slow0", "type", "veth", "peer", "name", "slow1"},
+           {"ip", "address", "add", "10.77.0.1/24", "dev", "slow0"},
+           {"ip", "link", "set", "slow0", "up"},
+           {"ip", "link", "set", "slow1", "up"},
+           // More than any send buffer holds.
+           {"ip", "ntable", "change", "name", "arp_cache", "dev", "slow0", "queue", "30000"}}) {
+    host::shape(words);
+  }
+  GatewayConfig slow = config("", ", routes: [{prefix: 10.9.0.0/16, gue: 10.77.0.2}]");
+  slow.onramps = "\n  - gue: {listen: '" + kListen4 +
+                 "', peers: [{prefix: 192.0.2.0/24, tenant: acme},"
+                 " {prefix: 10.77.0.0/24, tenant: acme}]}\n"
+                 "  - seqpacket: {path: '{dir}/onramp.sock'}";
+  const GatewayProcess gateway(slow);
+  const UdpServer server = UdpServer::echo();
+  const auto tunnel = TunnelConnection::open(gateway.onramp(), {.addresses = {"100.64.0.7/32"}});
+  gateway.wait_for_tunnels(2);
+  const auto lost =
+      test_support::udp("100.64.0.7:7", "10.9.0.7:7").payload(std::string(1'300, 'x')).build();
+  std::uint64_t sent = 0;
+  while (dropped(gateway, "tunnel_queue_full") == 0) {
+    ASSERT_LT(sent, 100'000U) << "the kernel takes everything";
+    for (int i = 0; i < 1'000; ++i, ++sent) {
+      ASSERT_TRUE(tunnel.send(lost));
+    }
+  }
+  const auto accounted = [&] {
+    for (const auto& shown : gateway.flowctl({"tunnels"})) {
+      if (shown.at("onramp") == "gue") {
+        return shown.at("down").at("packets").get<std::uint64_t>() +
+               dropped(gateway, "tunnel_queue_full");
+      }
+    }
+    return std::uint64_t{0};
+  };
+  EXPECT_TRUE(eventually([&] { return accounted() == sent; })) << accounted() << " of " << sent;
+  // Another tunnel knows nothing of it.
+  const ClientNetwork client(gateway.onramp(), {.name = "client"});
+  EXPECT_EQ(UdpClient(client).ask(server.endpoint(), "meanwhile").payload, "meanwhile");
+
+  // The neighbour is found: what waited leaves, and the next answer to another peer behind it.
+  host::shape(
+      {"ip", "neigh", "replace", "10.77.0.2", "lladdr", "02:00:00:00:00:01", "dev", "slow0"});
+  const GuePeer peer(peer_at(kPeer4));
+  peer.send(
+      test_support::udp("100.64.0.2:5000", server.endpoint().to_string()).payload("x").build());
+  EXPECT_EQ(peer.receive().header, "00040000");
+  const auto before = dropped(gateway, "tunnel_queue_full");
+  ASSERT_TRUE(tunnel.send(lost));
+  EXPECT_TRUE(eventually([&] { return accounted() == sent + 1; }));
+  EXPECT_EQ(dropped(gateway, "tunnel_queue_full"), before) << "there is room again";
+  host::shape({"ip", "link", "delete", "slow0"});
+}
+
 }  // namespace
 }  // namespace integration

@@ -59,7 +59,20 @@ const std::vector<Row> kRows = {
     {"24",
      "a window overflowed the TUN's queue",
      {"Pitfall.TheQueueOfTheSandboxesDeviceHoldsAWindow"}},
+    {"25",
+     "a window from buffers was small at some round-trip times",
+     {"Pitfall.AtNoRoundTripTimeIsTheWindowTooSmall"}},
+    {"26",
+     "a window of 0 because it was smaller than a segment",
+     {"Pitfall.AWindowIsNotClosedBecauseItIsSmallerThanASegment"}},
     {"28", "segments without PSH", {"Coalescer.PshEndsTheGroupAndIsKept"}},
+    {"34",
+     "the kernel refused valid offload headers",
+     {"Pitfall.AKernelThatRefusesMergedPacketsGetsThemOneByOne"}},
+    {"35",
+     "the kernel spoiled datagrams that it cut",
+     {"UdpSegmentation.KernelsThatSpoilWhatTheyCutAreKnownByTheirRelease",
+      "GueSending.WithoutCutsEachDatagramGoesByItself", "GueWire.TsharkReadsWhatTheDraftSays"}},
     {"36",
      "a stale offload header",
      {"Coalescer.PacketThatDidNotMergeGoesOutUntouchedWithAZeroedVnetHeader"}},
@@ -89,6 +102,7 @@ const std::vector<Row> kRows = {
      "no /dev/net/tun, in one of several ways",
      {"Doctor.EachWayThatTheTunDeviceCanBeMissingHasItsCure"}},
     {"53", "ping lost its identifier", {"Icmp.TwoPingsAtOnceKeepTheirIdentifiersApart"}},
+    {"54b", "a reload reset every connection", {"Pitfall.SighupLeavesTunnelsFlowsAndSandboxAlone"}},
 };
 
 std::set<std::string> all_tests() {
