@@ -25,6 +25,8 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
   }
   gateway->audit_ = std::make_unique<EventFeed>(std::move(audit).value());
   gateway->followers_ = std::make_unique<EventFollowers>(context, *gateway->audit_, names);
+  CaptureSource& source = *gateway;  // which is our base in here only
+  gateway->captures_ = std::make_unique<CaptureSessions>(context, source);
   auto shard = Shard::create(gateway->settings_, addresses, gateway->policy_, *gateway->audit_);
   if (!shard) {
     return Unexpected{shard.error()};
@@ -45,6 +47,7 @@ Gateway::Gateway(asio::io_context& context, const Settings& settings)
 Gateway::~Gateway() {
   telemetry_.reset();
   control_.reset();
+  captures_.reset();
   doors_.clear();
   shard_.reset();
   followers_.reset();
@@ -99,7 +102,9 @@ void Gateway::publish(HostPort port, const std::string& tenant, const base::Endp
 
 SysResult<void> Gateway::open_control() {
   auto control = ControlServer::create(
-      context_, {.path = settings_.control_path, .followers = followers_.get()}, *this);
+      context_,
+      {.path = settings_.control_path, .followers = followers_.get(), .captures = captures_.get()},
+      *this);
   if (!control) {
     return Unexpected{control.error()};
   }

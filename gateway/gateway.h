@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "gateway/config/settings.h"
+#include "gateway/control/capture_sessions.h"
 #include "gateway/control/control_server.h"
 #include "gateway/control/event_followers.h"
 #include "gateway/inspect/names.h"
@@ -29,7 +30,7 @@
 namespace gateway {
 
 /// Belongs to the control thread.
-class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
+class Gateway final : private StatusSource, private SeqpacketDoor::Owner, private CaptureSource {
  public:
   /// Makes everything but the way in: open_doors() and add_tun() do. Nothing is left behind when it
   /// fails.
@@ -66,6 +67,12 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   // StatusSource
   const base::Fd& flow_region() const override { return shard_->flow_region(); }
   bool kill_flow(std::uint64_t id) override { return shard_->kill_flow(id); }
+  // CaptureSource
+  std::size_t shard_count() const override { return 1; }
+  void start_capture(std::size_t /*shard*/, CaptureJob job) override {
+    shard_->start_capture(std::move(job));
+  }
+  void stop_capture(std::uint64_t id) override { shard_->stop_capture(id); }
   // SeqpacketDoor::Owner
   std::optional<std::uint32_t> next_tunnel_id() override;
   void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,
@@ -83,6 +90,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner {
   std::unique_ptr<Shard> shard_;
   std::vector<std::unique_ptr<SeqpacketDoor>> doors_;
   std::unique_ptr<EventFollowers> followers_;
+  std::unique_ptr<CaptureSessions> captures_;
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<TelemetryServer> telemetry_;
 };

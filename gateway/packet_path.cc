@@ -135,9 +135,13 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     return;
   }
   if (match.sender == Side::kResponder && flows::is_downgraded(flow) && is_tcp(packet)) {
+    if (flow.action == Action::kDowngrade) {
+      show_capture(match.index, match.sender, tunnel, raw, wire);
+    }
     from_responder(match.index, raw, packet, wire);
     return;
   }
+  show_capture(match.index, match.sender, tunnel, raw, wire);
   flows_.touch(match.index, match.sender, wire, packet, loop_.now());
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
@@ -164,12 +168,14 @@ void PacketPath::from_responder(FlowIndex index, const RawPacket& raw, const Pac
 void PacketPath::to_responder(FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
                               const Packet& packet) {
   upgrades_->tcp_downgrade.to_responder(index, raw, packet);
-  const WireCount carried = send_down(tunnel, raw, packet);
-  if (flows_[index].action == Action::kDowngrade) {
-    flows_.touch(index, Side::kInitiator, carried, packet, loop_.now());
-  } else {
+  if (flows_[index].action != Action::kDowngrade) {
+    send_down(tunnel, raw, packet);
     flows_.keep_alive(index, loop_.now());
+    return;
   }
+  const WireCount carried = send_shown(index, Side::kInitiator, tunnel, raw,
+                                       [&] { return send_down(tunnel, raw, packet); });
+  flows_.touch(index, Side::kInitiator, carried, packet, loop_.now());
 }
 
 // No kernel of ours can reset a flow without a connection of its own: each side is told as it
@@ -177,12 +183,16 @@ void PacketPath::to_responder(FlowIndex index, Tunnel& tunnel, const RawPacket& 
 void PacketPath::stop_killed(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                              flows::FlowMatch match, const WireCount& wire) {
   dropped(tunnel, Drop::kFlowKilled);
-  const WireCount told = refuse(tunnel, raw, packet);
-  if (match.sender == Side::kInitiator) {
+  const bool by_initiator = match.sender == Side::kInitiator;
+  // A downgraded flow's wire is the responder's.
+  if (by_initiator || flows_[match.index].action == Action::kDowngrade) {
+    show_capture(match.index, match.sender, tunnel, raw, wire);
     flows_.touch(match.index, match.sender, wire, packet, loop_.now());
-    flows_.count_down(match.index, told);
-  } else if (flows_[match.index].action == Action::kDowngrade) {  // whose wire is the responder's
-    flows_.touch(match.index, match.sender, wire, packet, loop_.now());
+  }
+  if (by_initiator) {
+    answer_shown(match.index, [&] { return refuse(tunnel, raw, packet); });
+  } else {
+    refuse(tunnel, raw, packet);
   }
 }
 
@@ -203,7 +213,7 @@ void PacketPath::act(FlowIndex index, Tunnel& tunnel, const RawPacket& raw, cons
       return;
     case Action::kReject:
       dropped(tunnel, Drop::kRejectedByRule);
-      flows_.count_down(index, refuse(tunnel, raw, packet));
+      answer_shown(index, [&] { return refuse(tunnel, raw, packet); });
       return;
     case Action::kDrop:
       dropped(tunnel, Drop::kDroppedByRule);
@@ -292,6 +302,7 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
     refuse(tunnel, raw, packet);
     return;
   }
+  show_capture(*index, Side::kInitiator, tunnel, raw, wire);
   flows_.touch(*index, Side::kInitiator, wire, packet, loop_.now());
   if (opening.action == Action::kUpgrade && is_tcp(packet)) {
     upgrades_->tcp.open(*index, raw, packet);
@@ -300,7 +311,8 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
   if (opening.action == Action::kUpgrade && opening.peer_tunnel == flows::kNone32) {
     if (const auto lack = upgrades_->datagrams(*index).open(*index)) {
       dropped(tunnel, *lack);
-      flows_.count_down(*index, answer(tunnel, raw, packet, Unreachable::kAdminProhibited));
+      answer_shown(*index,
+                   [&] { return answer(tunnel, raw, packet, Unreachable::kAdminProhibited); });
       flows_.end(*index, reason_of_lack(*lack));
       return;
     }
@@ -384,7 +396,9 @@ void PacketPath::from_sandbox(const RawPacket& raw) {
   learn_names(index, raw, *packet);
   nat::rewrite(raw.bytes, *packet, raw.vnet,
                {.source = key.destination, .destination = key.source});
-  flows_.touch(index, Side::kResponder, send_down(*tunnel, raw, *packet), *packet, loop_.now());
+  const WireCount carried = send_shown(index, Side::kResponder, *tunnel, raw,
+                                       [&] { return send_down(*tunnel, raw, *packet); });
+  flows_.touch(index, Side::kResponder, carried, *packet, loop_.now());
 }
 
 // The MSS fits the tunnel that the SYN came from; another of the same name, with a smaller MTU, may
@@ -480,7 +494,7 @@ void PacketPath::refuse(FlowIndex flow, const RawPacket& syn, std::optional<Unre
   const auto packet = flows::parse(syn.bytes, syn.vnet.verified());
   Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
   if (packet && tunnel != nullptr) {
-    flows_.count_down(flow, answer(*tunnel, syn, *packet, why));
+    answer_shown(flow, [&] { return answer(*tunnel, syn, *packet, why); });
   }
 }
 
@@ -489,7 +503,9 @@ void PacketPath::from_upstream(FlowIndex flow, const RawPacket& packet) {
   Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
   if (parsed && tunnel != nullptr) {
     learn_names(flow, packet, *parsed);
-    flows_.touch(flow, Side::kResponder, send_down(*tunnel, packet, *parsed), *parsed, loop_.now());
+    const WireCount carried = send_shown(flow, Side::kResponder, *tunnel, packet,
+                                         [&] { return send_down(*tunnel, packet, *parsed); });
+    flows_.touch(flow, Side::kResponder, carried, *parsed, loop_.now());
   }
 }
 
@@ -497,8 +513,9 @@ void PacketPath::to_responder(FlowIndex flow, const RawPacket& packet) {
   const auto parsed = flows::parse(packet.bytes, packet.vnet.verified());
   Tunnel* tunnel = flows_.tunnel(flows::tunnel_of(flows_[flow], Side::kResponder));
   if (parsed && tunnel != nullptr) {
-    flows_.touch(flow, Side::kInitiator, send_fitting(*tunnel, packet, *parsed), *parsed,
-                 loop_.now());
+    const WireCount carried = send_shown(flow, Side::kInitiator, *tunnel, packet,
+                                         [&] { return send_fitting(*tunnel, packet, *parsed); });
+    flows_.touch(flow, Side::kInitiator, carried, *parsed, loop_.now());
   }
 }
 
@@ -512,9 +529,10 @@ void PacketPath::failed_upstream(FlowIndex flow, std::span<const std::byte> orig
     return;
   }
   const bool can_be = from && from->is_v4() == parsed->is_v4() && !flows::is_martian_source(*from);
-  flows_.count_down(flow,
-                    answer_icmp(*tunnel, original, *parsed, error,
-                                can_be ? *from : addresses_.of_family(parsed->source.address)));
+  answer_shown(flow, [&] {
+    return answer_icmp(*tunnel, original, *parsed, error,
+                       can_be ? *from : addresses_.of_family(parsed->source.address));
+  });
 }
 
 std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
@@ -658,7 +676,13 @@ WireCount PacketPath::send_built(Tunnel& tunnel, Build build) {
   }
   const RawPacket reply{{}, room.first(*length)};
   const auto parsed = flows::parse(reply.bytes, reply.vnet);
-  return parsed ? send_down(tunnel, reply, *parsed) : WireCount{};
+  if (!parsed) {
+    return {};
+  }
+  const auto send = [&] { return send_down(tunnel, reply, *parsed); };
+  return answered_ == flows::kNoFlowIndex
+             ? send()
+             : send_shown(answered_, Side::kResponder, tunnel, reply, send);
 }
 
 base::Endpoint PacketPath::upstream_of(const base::Endpoint& destination) const {

@@ -24,6 +24,7 @@
 
 #include "flows/drop.h"
 #include "flows/reply.h"
+#include "gateway/capture/capture_tap.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/fragments/fragment_path.h"
 #include "gateway/gateway_addresses.h"
@@ -78,6 +79,8 @@ class PacketPath final : public TcpUpgrade::Owner,
   void dropped(Tunnel& tunnel, flows::Drop reason) override;
   void dropped(flows::Drop reason) override { drops_.count(reason); }
 
+  /// Who looks at the packets as they pass.
+  [[nodiscard]] CaptureTap& capture() { return capture_; }
   [[nodiscard]] const flows::DropCounters& drops() const { return drops_; }
   [[nodiscard]] const flows::WireCount& up() const { return up_; }
   [[nodiscard]] const flows::WireCount& down() const { return down_; }
@@ -123,6 +126,36 @@ class PacketPath final : public TcpUpgrade::Owner,
   void count_down(Tunnel& tunnel, const flows::WireCount& carried);
   flows::WireCount send_down(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
 
+  // What a flow counts is what is captured of it (packet_path_capture.cc). From a tunnel:
+  void show_capture(flows::FlowIndex index, flows::Side sender, const Tunnel& tunnel,
+                    const RawPacket& raw, const flows::WireCount& wire) {
+    if (capture_.is_on()) [[unlikely]] {
+      hold_for_capture(index, sender, tunnel, raw, /*is_inbound=*/true);
+      capture_.commit(wire.packets);
+    }
+  }
+  // To one: `send` sends it, and says what the wire carries.
+  template <class Send>
+  flows::WireCount send_shown(flows::FlowIndex index, flows::Side sender, const Tunnel& tunnel,
+                              const RawPacket& raw, Send send) {
+    if (!capture_.is_on()) [[likely]] {
+      return send();
+    }
+    hold_for_capture(index, sender, tunnel, raw, /*is_inbound=*/false);
+    const flows::WireCount carried = send();
+    capture_.commit(carried.packets);
+    return carried;
+  }
+  // To one, of our own making, in answer to the flow's initiator: `tell` sends it.
+  template <class Tell>
+  void answer_shown(flows::FlowIndex index, Tell tell) {
+    answered_ = index;
+    flows_.count_down(index, tell());
+    answered_ = flows::kNoFlowIndex;
+  }
+  void hold_for_capture(flows::FlowIndex index, flows::Side sender, const Tunnel& tunnel,
+                        const RawPacket& raw, bool is_inbound);
+
   [[nodiscard]] base::Endpoint upstream_of(const base::Endpoint& destination) const;
   [[nodiscard]] bool is_reachable(const base::IpAddress& destination) const;
   [[nodiscard]] base::IpAddress loopback_of(const base::IpAddress& like) const;
@@ -150,6 +183,8 @@ class PacketPath final : public TcpUpgrade::Owner,
   flows::DropCounters drops_;
   flows::WireCount up_;
   flows::WireCount down_;
+  CaptureTap capture_;
+  flows::FlowIndex answered_ = flows::kNoFlowIndex;  // whose answer is being sent
   std::uint32_t next_fragment_id_ = 0;
   FragmentPath fragments_;
 };

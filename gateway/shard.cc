@@ -499,6 +499,14 @@ bool Shard::kill_now(std::uint64_t id) {
   return found;
 }
 
+void Shard::start_capture(CaptureJob job) {
+  loop_.post([this, job = std::move(job)] { path_.capture().add(job); });
+}
+
+void Shard::stop_capture(std::uint64_t id) {
+  loop_.post([this, id] { path_.capture().remove(id); });
+}
+
 GatewayStatus Shard::status() {
   return ask([this] { return status_now(); });
 }

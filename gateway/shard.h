@@ -67,6 +67,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   [[nodiscard]] std::uint32_t open_tunnels() const { return open_tunnels_.load(); }
   [[nodiscard]] pid_t sandbox_helper();
   [[nodiscard]] bool kill_flow(std::uint64_t id);
+  void start_capture(CaptureJob job);
+  void stop_capture(std::uint64_t id);
   /// Everything but the names of rules and the refusals of contexts, which the shard does not know.
   [[nodiscard]] GatewayStatus status();
   [[nodiscard]] const base::Fd& flow_region() const { return region_.fd(); }

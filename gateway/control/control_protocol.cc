@@ -20,9 +20,9 @@ using Kind = ControlRequest::Kind;
 
 constexpr std::size_t kMostDepth = 4;
 constexpr std::size_t kShownBytes = 64;
-constexpr std::array kKinds = {Kind::kPing,  Kind::kTunnels, Kind::kTenants,
-                               Kind::kFlows, Kind::kKill,    Kind::kNat,
-                               Kind::kStats, Kind::kDrops,   Kind::kEvents};
+constexpr std::array kKinds = {Kind::kPing,   Kind::kTunnels, Kind::kTenants, Kind::kFlows,
+                               Kind::kKill,   Kind::kNat,     Kind::kStats,   Kind::kDrops,
+                               Kind::kEvents, Kind::kCapture};
 
 base::Unexpected<std::string> refused(const std::string& why) {
   return base::Unexpected{"request: " + why};
@@ -189,6 +189,8 @@ std::string_view name(ControlRequest::Kind kind) {
       return "drops";
     case Kind::kEvents:
       return "events";
+    case Kind::kCapture:
+      return "capture";
   }
   base::check_failed("kind is a ControlRequest::Kind", __FILE__, __LINE__);
 }
@@ -231,12 +233,17 @@ base::Result<ControlRequest, std::string> parse_request(std::span<const std::byt
         return refused("'id' must be the id of a flow, a whole number");
       }
       request.flow_id = member.get<std::uint64_t>();
-    } else if (key == "filter" && *kind == Kind::kEvents) {
+    } else if (key == "filter" && (*kind == Kind::kEvents || *kind == Kind::kCapture)) {
       auto filter = filter_in(member);
       if (!filter) {
         return base::Unexpected{filter.error()};
       }
       request.filter = std::move(filter).value();
+    } else if (key == "snaplen" && *kind == Kind::kCapture) {
+      if (!member.is_number_unsigned() || member.get<std::uint64_t>() > UINT32_MAX) {
+        return refused("'snaplen' must be a number of bytes");
+      }
+      request.snap_bytes = member.get<std::uint32_t>();
     } else if (key != "request") {
       return refused("unknown key " + shown(key));
     }
@@ -260,6 +267,9 @@ std::string request_line(const ControlRequest& request) {
       json.element(term);
     }
     json.close_array();
+  }
+  if (request.snap_bytes > 0) {
+    json.number("snaplen", request.snap_bytes);
   }
   json.close_object();
   return line + '\n';
@@ -302,6 +312,7 @@ std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t no
       write_tenants(reply, status);
       break;
     case Kind::kFlows:
+    case Kind::kCapture:
       write_flow_names(reply, status);
       break;
     case Kind::kNat:

@@ -17,6 +17,9 @@
 //
 //     {"request":"events","filter":["tenant=acme"]}      {"ok":true}  {"time":...,"event":...}  ...
 //
+// The reply to `capture` is that to `flows`, with the memory that packets will be in instead of the
+// region (capture/capture_memory.h). They come for as long as the connection is open.
+//
 // Requests are from strangers until checked: tests/fuzz/fuzz_control_request.cc.
 #pragma once
 
@@ -45,10 +48,12 @@ struct ControlRequest {
     kStats,
     kDrops,
     kEvents,
+    kCapture,
   };
   Kind kind{};
   std::uint64_t flow_id = 0;          // kKill
-  std::vector<std::string> filter{};  // kEvents: terms of a FlowFilter, not read yet
+  std::vector<std::string> filter{};  // kEvents, kCapture: terms of a FlowFilter, not read yet
+  std::uint32_t snap_bytes = 0;       // kCapture: of each packet; 0: all
 
   friend bool operator==(const ControlRequest&, const ControlRequest&) = default;
 };
@@ -75,7 +80,8 @@ std::string error_reply(ControlError error, std::string_view message);
 std::string ping_reply();
 std::string kill_reply();
 std::string events_reply();
-/// Of kTunnels, kTenants, kNat, kStats, kDrops and, with the names of what flows refer to, kFlows.
+/// Of kTunnels, kTenants, kNat, kStats, kDrops and, with the names of what flows refer to, kFlows
+/// and kCapture.
 /// `now_ns` is CLOCK_MONOTONIC.
 std::string status_reply(ControlRequest::Kind kind, const GatewayStatus& status,
                          std::int64_t now_ns);

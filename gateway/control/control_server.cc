@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <limits>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -10,6 +11,7 @@
 #include <asio/io_context.hpp>
 
 #include "base/time.h"
+#include "gateway/control/capture_sessions.h"
 #include "gateway/control/control_protocol.h"
 #include "gateway/control/control_session.h"
 #include "gateway/control/event_followers.h"
@@ -44,6 +46,7 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
         owner_(options.owner),
         patience_{options.request_patience, options.reply_patience},
         followers_(options.followers),
+        captures_(options.captures),
         listener_(std::move(listener)),
         source_(source),
         waiting_(loop, listener_->fd().get()),
@@ -133,6 +136,8 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
         return flows();
       case Kind::kEvents:
         return events(*request);
+      case Kind::kCapture:
+        return capture(*request);
       case Kind::kTunnels:
       case Kind::kTenants:
       case Kind::kNat:
@@ -179,12 +184,36 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
             }};
   }
 
+  ControlAnswer capture(const ControlRequest& request) {
+    const auto filter = FlowFilter::parse(request.filter);
+    if (!filter) {
+      return {error_reply(ControlError::kBadRequest, filter.error())};
+    }
+    if (captures_ == nullptr) {
+      return {error_reply(ControlError::kFailed, "this gateway has no packets to capture")};
+    }
+    if (captures_->is_full()) {
+      return {error_reply(ControlError::kBusy, std::to_string(CaptureSessions::kMost) +
+                                                   " captures are under way already")};
+    }
+    auto begun =
+        captures_->begin(*filter, request.snap_bytes == 0 ? std::numeric_limits<std::size_t>::max()
+                                                          : std::size_t{request.snap_bytes});
+    if (!begun) {
+      return {error_reply(ControlError::kFailed, begun.error().message())};
+    }
+    return {.line = status_reply(Kind::kCapture, source_.status(), now_ns()),
+            .attachment = std::move(begun->memory),
+            .then = std::move(begun->then)};
+  }
+
   static std::int64_t now_ns() { return base::to_nanoseconds(base::Clock::now()); }
 
   asio::io_context& loop_;
   uid_t owner_;
   ControlSession::Patience patience_;
   EventFollowers* followers_;
+  CaptureSessions* captures_;
   std::optional<UnixListener> listener_;
   StatusSource& source_;
   asio::posix::stream_descriptor waiting_;  // the listener's descriptor, borrowed

@@ -27,6 +27,7 @@ class io_context;
 
 namespace gateway {
 
+class CaptureSessions;
 class EventFollowers;
 
 struct ControlServerOptions {
@@ -35,6 +36,7 @@ struct ControlServerOptions {
   std::chrono::milliseconds request_patience{5'000};  // to send a whole request
   std::chrono::milliseconds reply_patience{10'000};   // to take the next part of the reply
   EventFollowers* followers = nullptr;                // where `events` go; outlives the server
+  CaptureSessions* captures = nullptr;                // where `capture` goes; outlives the server
 };
 
 class ControlServer {

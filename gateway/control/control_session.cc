@@ -50,6 +50,7 @@ void ControlSession::start() {
 void ControlSession::close() {
   ended_ = nullptr;
   answer_ = nullptr;
+  reply_.then = nullptr;
   timer_.cancel();
   asio::error_code ignored;
   socket_.close(ignored);

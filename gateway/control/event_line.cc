@@ -39,7 +39,7 @@ EventLine::EventLine(const EventFeed::Happened& happened, const AuditNames& name
 
 bool EventLine::matches(const FlowFilter& filter) const {
   if (const auto* of_flow = std::get_if<AuditEvent>(&happened_.event)) {
-    return filter.matches(of_flow->flow, {tenant_, tunnel_, rule_, of_flow->host});
+    return filter.matches(of_flow->flow, {tenant_, tunnel_, rule_, of_flow->host}, happened_.at_ns);
   }
   const auto& of_tunnel = std::get<TunnelEvent>(happened_.event);
   return filter.matches_tunnel({.tenant_id = of_tunnel.tenant_id,

@@ -106,6 +106,10 @@ class FlowKeeper {
   void for_each(Visit visit) {
     table_.for_each(visit);
   }
+  /// The name of its destination; empty where no name server gave one.
+  [[nodiscard]] std::string_view host(const flows::Flow& flow) const {
+    return flow.name == flows::kNoName ? std::string_view() : names_.text(flow.name);
+  }
   /// Of a downgraded TCP flow: the slot that stands for the responder.
   [[nodiscard]] nat::BindingIndex responder_binding(flows::FlowIndex index) const;
   [[nodiscard]] nat::BindingTable& bindings() { return bindings_; }

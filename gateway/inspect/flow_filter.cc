@@ -18,7 +18,9 @@ using flows::Protocol;
 
 constexpr std::size_t kShownBytes = 64;
 constexpr std::string_view kKeys =
-    "tenant, tunnel, protocol, state, action, rule, name, source, destination";
+    "tenant, tunnel, protocol, state, action, rule, name, source, destination, upstream, then, id";
+constexpr std::string_view kAmounts =
+    "age, idle, up, down, bytes, up_packets, down_packets, packets with < or >";
 constexpr std::array kProtocols = {Protocol::kTcp, Protocol::kUdp, Protocol::kIcmp,
                                    Protocol::kIcmpv6};
 constexpr std::array kStates = {FlowState::kDialing, FlowState::kSynReceived,
@@ -100,12 +102,44 @@ base::Result<FlowFilter, std::string> FlowFilter::parse(std::span<const std::str
 }
 
 base::Result<FlowFilter::Term, std::string> FlowFilter::parse_term(std::string_view text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) {
-    return wrong(shown(text) + " is not key=value; known keys: " + std::string(kKeys));
+  const std::size_t sign = text.find_first_of("=<>");
+  if (sign == std::string_view::npos || sign == 0 || sign + 1 == text.size()) {
+    return wrong(shown(text) + " is not key=value; known keys: " + std::string(kKeys) + "; " +
+                 std::string(kAmounts));
   }
-  const std::string_view key = text.substr(0, equals);
-  const std::string_view value = text.substr(equals + 1);
+  return text[sign] == '=' ? parse_value(text.substr(0, sign), text.substr(sign + 1))
+                           : parse_amount_term(text, sign);
+}
+
+base::Result<FlowFilter::Term, std::string> FlowFilter::parse_amount_term(std::string_view text,
+                                                                          std::size_t sign) {
+  const std::string_view key = text.substr(0, sign);
+  const auto measure = measure_named(key);
+  if (!measure) {
+    return wrong("unknown key " + shown(key) + "; known: " + std::string(kAmounts));
+  }
+  const auto limit = parse_amount(*measure, text.substr(sign + 1));
+  if (!limit) {
+    return wrong(std::string(key) + ": " + shown(text.substr(sign + 1)) + " is not " +
+                 limit.error());
+  }
+  return Term(AmountTerm{.of = *measure, .is_more = text[sign] == '>', .limit = *limit});
+}
+
+base::Result<FlowFilter::Term, std::string> FlowFilter::parse_value(std::string_view key,
+                                                                    std::string_view value) {
+  if (key == "id") {
+    if (const auto id = number_of<std::uint64_t>(value)) {
+      return Term(IdTerm{*id});
+    }
+    return wrong("id: " + shown(value) + " is not a number");
+  }
+  if (key == "then") {
+    if (value == "downgrade" || value == "nothing") {
+      return Term(ThenTerm{value == "downgrade"});
+    }
+    return wrong("then: " + shown(value) + " is not one of downgrade, nothing");
+  }
   if (key == "tenant") {
     return Term(
         NameTerm{NameTerm::Of::kTenant, std::string(value), number_of<std::uint32_t>(value)});
@@ -125,7 +159,7 @@ base::Result<FlowFilter::Term, std::string> FlowFilter::parse_term(std::string_v
     });
     return Term(std::move(term));
   }
-  if (key == "source" || key == "destination") {
+  if (key == "source" || key == "destination" || key == "upstream") {
     return parse_end(key, value);
   }
   if (key == "protocol") {
@@ -139,13 +173,19 @@ base::Result<FlowFilter::Term, std::string> FlowFilter::parse_term(std::string_v
     const auto action = one_of(kActions, key, value);
     return action ? base::Result<Term, std::string>(*action) : Unexpected{action.error()};
   }
-  return wrong("unknown key " + shown(key) + "; known: " + std::string(kKeys));
+  return wrong("unknown key " + shown(key) + "; known: " + std::string(kKeys) + "; " +
+               std::string(kAmounts));
 }
 
 base::Result<FlowFilter::Term, std::string> FlowFilter::parse_end(std::string_view key,
                                                                   std::string_view value) {
   const auto [host, digits] = split_port(value);
-  EndTerm term{.is_source = key == "source", .prefix = {}, .port = {}};
+  using Of = EndTerm::Of;
+  EndTerm term{.of = key == "source"     ? Of::kSource
+                     : key == "upstream" ? Of::kUpstream
+                                         : Of::kDestination,
+               .prefix = {},
+               .port = {}};
   const auto port = digits ? number_of<std::uint16_t>(*digits) : std::nullopt;
   if (!host.empty()) {
     term.prefix = base::IpPrefix::parse(host);
@@ -194,7 +234,13 @@ bool FlowFilter::holds(const HostTerm& term, const FlowNames& names) {
 }
 
 bool FlowFilter::holds(const EndTerm& term, const flows::Flow& flow) {
-  const base::Endpoint& end = term.is_source ? flow.key.source : flow.key.destination;
+  using Of = EndTerm::Of;
+  const base::Endpoint& end = term.of == Of::kSource     ? flow.key.source
+                              : term.of == Of::kUpstream ? flow.upstream
+                                                         : flow.key.destination;
+  if (term.of == Of::kUpstream && !has_upstream(flow)) {
+    return false;
+  }
   return (!term.prefix || term.prefix->contains(end.address)) &&
          (!term.port || *term.port == end.port);
 }
@@ -210,7 +256,8 @@ bool FlowFilter::matches_tunnel(const TunnelIdentity& tunnel) const {
   });
 }
 
-bool FlowFilter::matches(const flows::Flow& flow, const FlowNames& names) const {
+bool FlowFilter::matches(const flows::Flow& flow, const FlowNames& names,
+                         std::int64_t now_ns) const {
   return std::ranges::all_of(terms_, [&](const Term& term) {
     if (const auto* by_name = std::get_if<NameTerm>(&term)) {
       return holds(*by_name, flow, names);
@@ -221,6 +268,16 @@ bool FlowFilter::matches(const flows::Flow& flow, const FlowNames& names) const 
     if (const auto* end = std::get_if<EndTerm>(&term)) {
       return holds(*end, flow);
     }
+    if (const auto* id = std::get_if<IdTerm>(&term)) {
+      return id->id == flow.id;
+    }
+    if (const auto* then = std::get_if<ThenTerm>(&term)) {
+      return then->is_downgraded == flows::is_upgraded_then_downgraded(flow);
+    }
+    if (const auto* amount = std::get_if<AmountTerm>(&term)) {
+      const std::uint64_t value = value_of(flow, amount->of, now_ns);
+      return amount->is_more ? value > amount->limit : value < amount->limit;
+    }
     if (const auto* protocol = std::get_if<Protocol>(&term)) {
       return *protocol == flow.key.protocol;
     }
@@ -229,6 +286,28 @@ bool FlowFilter::matches(const flows::Flow& flow, const FlowNames& names) const 
     }
     return std::get<Action>(term) == flow.action;
   });
+}
+
+std::vector<FilterKey> filter_keys() {
+  const auto names_of = [](const auto& known) {
+    std::vector<std::string_view> names;
+    for (const auto& one : known) {
+      names.push_back(name(one));
+    }
+    return names;
+  };
+  return {{"tenant", {}},
+          {"tunnel", {}},
+          {"rule", {}},
+          {"protocol", {"tcp", "udp", "icmp", "icmpv6"}},
+          {"state", names_of(kStates)},
+          {"action", names_of(kActions)},
+          {"then", {"downgrade", "nothing"}},
+          {"name", {}},
+          {"source", {}},
+          {"destination", {}},
+          {"upstream", {}},
+          {"id", {}}};
 }
 
 }  // namespace gateway

@@ -2,12 +2,16 @@
 //
 // Every term must hold. A key may stand more than once: source=10.0.0.0/8 source=:53 is both.
 //
+//     id                      a number
 //     tenant, tunnel, rule    a name, or the number
 //     protocol                tcp, udp, icmp, icmpv6, or a number
-//     state, action           a name
+//     state, action, then     a name
 //     name                    a host name, or *.DOMAIN for all below it
-//     source, destination     ADDRESS, PREFIX, :PORT, ADDRESS:PORT, PREFIX:PORT; IPv6 in brackets
+//     source, destination,
+//     upstream                ADDRESS, PREFIX, :PORT, ADDRESS:PORT, PREFIX:PORT; IPv6 in brackets
 //                             before a port
+//     age, idle               AGE>10s, AGE<5m: strictly more or less
+//     up, down, bytes, packets, up_packets, down_packets      the same with sizes and numbers
 //
 // Pure; fuzzed by tests/fuzz/fuzz_flow_filter.cc.
 #pragma once
@@ -25,6 +29,7 @@
 #include "base/result.h"
 #include "flows/flow.h"
 #include "gateway/inspect/flow_json.h"
+#include "gateway/inspect/flow_measure.h"
 
 namespace gateway {
 
@@ -36,7 +41,9 @@ class FlowFilter {
   /// "filter: unknown key 'tennant'; known: tenant, ...".
   static base::Result<FlowFilter, std::string> parse(std::span<const std::string> texts);
 
-  [[nodiscard]] bool matches(const flows::Flow& flow, const FlowNames& names) const;
+  /// `now_ns` (CLOCK_MONOTONIC) is for age and idle; 0 stands for when the flow was last seen.
+  [[nodiscard]] bool matches(const flows::Flow& flow, const FlowNames& names,
+                             std::int64_t now_ns = 0) const;
   /// Whether a tunnel is meant, whatever flows it has: only terms about tenant and tunnel can hold.
   struct TunnelIdentity {
     std::uint32_t tenant_id;
@@ -59,14 +66,27 @@ class FlowFilter {
     bool is_below = false;
   };
   struct EndTerm {
-    bool is_source = false;
+    enum class Of : std::uint8_t { kSource, kDestination, kUpstream } of{};
     std::optional<base::IpPrefix> prefix;
     std::optional<base::Port> port;
   };
-  using Term =
-      std::variant<NameTerm, HostTerm, EndTerm, flows::Protocol, flows::FlowState, flows::Action>;
+  struct IdTerm {
+    std::uint64_t id = 0;
+  };
+  struct ThenTerm {
+    bool is_downgraded = false;
+  };
+  struct AmountTerm {
+    FlowMeasure of{};
+    bool is_more = false;  // than the limit; else less
+    std::uint64_t limit = 0;
+  };
+  using Term = std::variant<NameTerm, HostTerm, EndTerm, IdTerm, ThenTerm, AmountTerm,
+                            flows::Protocol, flows::FlowState, flows::Action>;
 
   static base::Result<Term, std::string> parse_term(std::string_view text);
+  static base::Result<Term, std::string> parse_amount_term(std::string_view text, std::size_t sign);
+  static base::Result<Term, std::string> parse_value(std::string_view key, std::string_view value);
   static base::Result<Term, std::string> parse_end(std::string_view key, std::string_view value);
   static base::Result<Term, std::string> parse_protocol(std::string_view value);
   static bool holds(const NameTerm& term, const flows::Flow& flow, const FlowNames& names);
@@ -75,5 +95,12 @@ class FlowFilter {
 
   std::vector<Term> terms_;
 };
+
+/// What a term may be about, and its values where they are few: for completion.
+struct FilterKey {
+  std::string_view key;
+  std::vector<std::string_view> values;
+};
+std::vector<FilterKey> filter_keys();
 
 }  // namespace gateway

@@ -18,10 +18,11 @@ const std::map<std::string, std::vector<std::string>> kMayInclude = {
     {"nat", {"base/", "flows/"}},
     {"netns", {"base/"}},
     {"gateway/inspect", {"base/", "flows/"}},
+    {"gateway/capture", {"base/", "flows/", "gateway/inspect/"}},
     {"gateway", {"base/", "flows/", "nat/", "netns/"}},
     {"tools/bench/micro", {"base/", "flows/", "nat/", "gateway/flow/", "tests/support/"}},
     {"tools/bench", {"base/", "flows/", "netns/"}},
-    {"tools", {"base/", "flows/", "gateway/control/", "gateway/inspect/"}},
+    {"tools", {"base/", "flows/", "gateway/capture/", "gateway/control/", "gateway/inspect/"}},
     {"integration", {"base/", "flows/", "netns/", "tests/support/"}},
 };
 
@@ -62,8 +63,8 @@ std::string folder_name(const testing::TestParamInfo<std::string>& tested) {
 
 INSTANTIATE_TEST_SUITE_P(Folders, IncludeDirection,
                          testing::Values("base", "flows", "nat", "netns", "gateway/inspect",
-                                         "gateway", "tools/bench/micro", "tools/bench", "tools",
-                                         "integration"),
+                                         "gateway/capture", "gateway", "tools/bench/micro",
+                                         "tools/bench", "tools", "integration"),
                          folder_name);
 
 }  // namespace

@@ -13,7 +13,7 @@ using Kind = ControlRequest::Kind;
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::string_view kKinds =
-    "ping, tunnels, tenants, flows, kill, nat, stats, drops, events";
+    "ping, tunnels, tenants, flows, kill, nat, stats, drops, events, capture";
 
 auto parsed(std::string_view line) {
   return parse_request(std::as_bytes(std::span(line)));
@@ -38,6 +38,12 @@ TEST(ControlRequest, IsReadBackAsItWasWritten) {
   const ControlRequest events{.kind = Kind::kEvents, .filter = {"tenant=acme", "name=\"x\""}};
   const std::string line = request_line(events);
   EXPECT_EQ(parsed(std::string_view(line).substr(0, line.size() - 1)).value(), events);
+  const ControlRequest capture{.kind = Kind::kCapture, .filter = {"id=1"}, .snap_bytes = 96};
+  const std::string capture_line = request_line(capture);
+  EXPECT_EQ(parsed(std::string_view(capture_line).substr(0, capture_line.size() - 1)).value(),
+            capture);
+  expect_refused(R"({"request":"capture","snaplen":-1})",
+                 "request: 'snaplen' must be a number of bytes");
   EXPECT_EQ(request_line(kill), "{\"request\":\"kill\",\"id\":18446744073709551615}\n");
 }
 

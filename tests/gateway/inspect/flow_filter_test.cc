@@ -21,6 +21,13 @@ flows::Flow flow_of(const std::string& source, const std::string& destination) {
 
 const flows::Flow kFlow = flow_of("10.1.2.3:40000", "[2001:db8::1]:443");
 
+const std::string kAmounts =
+    "age, idle, up, down, bytes, up_packets, down_packets, packets with < or >";
+const std::string kKnown =
+    "tenant, tunnel, protocol, state, action, rule, name, source, destination, upstream, then, "
+    "id; " +
+    kAmounts;
+
 bool matches(const std::string& text, const flows::Flow& flow = kFlow) {
   const auto filter = FlowFilter::parse(std::vector{text});
   EXPECT_TRUE(filter) << text << ": " << filter.error();
@@ -91,6 +98,46 @@ TEST(FlowFilter, EndsAreAddressesPrefixesAndPorts) {
   }
 }
 
+TEST(FlowFilter, QuantitiesAreMoreOrLess) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  flows::Flow flow = kFlow;
+  flow.created_ns = 100 * kSecond;
+  flow.last_seen_ns = 160 * kSecond;
+  flow.up = {.packets = 3, .bytes = 2048};
+  flow.down = {.packets = 5, .bytes = 100};
+  const auto matches_at = [&](const std::string& text, std::int64_t seconds) {
+    return FlowFilter::parse(std::vector{text})->matches(flow, kNames, seconds * kSecond);
+  };
+  EXPECT_TRUE(matches_at("age>99s idle>39s", 200));
+  EXPECT_FALSE(matches_at("age>100s", 200));
+  EXPECT_TRUE(matches_at("age<2m idle<1h age>1500ms age<1d", 200));
+  EXPECT_TRUE(matches("age>59s idle<1ms", flow));  // as of its last packet
+  EXPECT_TRUE(matches("up>1KiB up<2049 down<1MiB bytes>2147", flow));
+  EXPECT_FALSE(matches("up>2KiB", flow));
+  EXPECT_TRUE(matches("up_packets<4 down_packets>4 packets>7", flow));
+}
+
+TEST(FlowFilter, IdUpstreamAndThen) {
+  flows::Flow flow = kFlow;
+  flow.id = 17;
+  EXPECT_TRUE(matches("id=17 then=nothing", flow));
+  EXPECT_FALSE(matches("id=18", flow));
+  EXPECT_FALSE(matches("upstream=0.0.0.0/0", flow));  // it has none
+  flow.upstream = *base::Endpoint::parse("192.0.2.9:8443");
+  EXPECT_TRUE(matches("upstream=192.0.2.0/24:8443", flow));
+  flow.peer_tunnel = 5;
+  EXPECT_TRUE(matches("then=downgrade", flow));
+}
+
+TEST(FlowFilter, EveryKeyForCompletionIsOneThatItKnows) {
+  for (const FilterKey& key : filter_keys()) {
+    EXPECT_NE(kKnown.find(key.key), std::string::npos) << key.key;
+    for (const std::string_view value : key.values) {
+      EXPECT_TRUE(FlowFilter::parse(std::vector{std::string(key.key) + "=" + std::string(value)}));
+    }
+  }
+}
+
 TEST(FlowFilter, EveryTermMustHold) {
   EXPECT_TRUE(matches("tenant=acme protocol=tcp\tsource=10.0.0.0/8  source=:40000"));
   EXPECT_FALSE(matches("tenant=acme protocol=udp"));
@@ -100,14 +147,18 @@ TEST(FlowFilter, EveryTermMustHold) {
 }
 
 TEST(FlowFilter, WhatItDoesNotKnowIsNamedWithWhatItDoes) {
-  EXPECT_EQ(error_of("tennant=acme"),
-            "filter: unknown key 'tennant'; known: tenant, tunnel, protocol, state, action, rule, "
-            "name, source, destination");
-  for (const std::string bad : {"acme", "=acme", "tenant="}) {
-    EXPECT_EQ(error_of(bad), "filter: '" + bad +
-                                 "' is not key=value; known keys: tenant, tunnel, protocol, state, "
-                                 "action, rule, name, source, destination");
+  EXPECT_EQ(error_of("tennant=acme"), "filter: unknown key 'tennant'; known: " + kKnown);
+  for (const std::string bad : {"acme", "=acme", "tenant=", ">5", "age>"}) {
+    EXPECT_EQ(error_of(bad), "filter: '" + bad + "' is not key=value; known keys: " + kKnown);
   }
+  EXPECT_EQ(error_of("tenant>5"), "filter: unknown key 'tenant'; known: " + kAmounts);
+  EXPECT_EQ(error_of("id=x"), "filter: id: 'x' is not a number");
+  EXPECT_EQ(error_of("then=upgrade"), "filter: then: 'upgrade' is not one of downgrade, nothing");
+  EXPECT_EQ(error_of("age>10"), "filter: age: '10' is not a time, as 10s or 5m");
+  EXPECT_EQ(error_of("up>10kB"), "filter: up: '10kB' is not a size, as 1500 or 10MiB");
+  EXPECT_EQ(error_of("packets<1k"), "filter: packets: '1k' is not a number");
+  EXPECT_EQ(error_of("age>18446744073709551615d"),
+            "filter: age: '18446744073709551615d' is not a time, as 10s or 5m");
   EXPECT_EQ(error_of("tenant=acme state=open"),
             "filter: state: 'open' is not one of dialing, syn_received, established, closing, "
             "time_wait");
