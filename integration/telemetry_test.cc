@@ -1,5 +1,6 @@
 // What Prometheus scrapes equals what flowctl shows.
 
+#include <algorithm>
 #include <regex>
 
 #include <gmock/gmock.h>
@@ -38,6 +39,26 @@ TEST(Telemetry, CurlGetsTheFiguresThatFlowctlShows) {
                                  stats.at("up").at("bytes").dump() + "\n"));
   EXPECT_THAT(metrics, HasSubstr("\nliftgate_tenant_tunnels{tenant=\"acme\"} 1\n"));
   EXPECT_EQ(get("/health"), "ok\n");
+}
+
+TEST(Stats, AreWatchedWithWhatTheyGain) {
+  const GatewayProcess gateway;
+  const ClientNetwork client(gateway.onramp());
+  const TcpServer server = TcpServer::echo();
+  TcpConnection connection = client.connect(server.endpoint());
+  Program program = Program::start({flowctl_program(), "--socket", gateway.control(), "stats",
+                                    "--watch", "--interval", "0.2", "--count", "4"});
+  while (program.is_running()) {
+    connection.send(std::string(10'000, 'x'));
+    connection.receive(10'000);
+  }
+  const Finished finished = program.wait();
+  EXPECT_EQ(finished.status, 0) << finished;
+  EXPECT_TRUE(std::regex_search(finished.out, std::regex("\nup.bytes +[0-9]+ +[0-9.]+[kM]/s\n")))
+      << finished;
+  const Finished lines =
+      gateway.run_flowctl({"--json", "stats", "--watch", "--interval", "0.1", "--count", "2"});
+  EXPECT_EQ(std::count(lines.out.begin(), lines.out.end(), '\n'), 2) << lines;
 }
 
 TEST(Telemetry, APortThatIsTakenEndsTheStartWithACure) {

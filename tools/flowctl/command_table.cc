@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "tools/flowctl/flow_order.h"
 
 namespace flowctl {
 namespace {
@@ -12,12 +13,16 @@ constexpr std::string_view kFilterTerms =
     R"(A FILTER is one or more of these, all of which must hold:
 
   tenant=NAME  tunnel=NAME  rule=NAME      or the number instead of the name
+  id=NUMBER
   protocol=tcp|udp|icmp|icmpv6             or the number
   state=dialing|syn_received|established|closing|time_wait
-  action=upgrade|forward|reject|drop
+  action=upgrade|forward|reject|drop|downgrade  then=downgrade|nothing
   name=HOST  name=*.DOMAIN                 what the destination was looked up as
   source=END  destination=END              END: ADDRESS, PREFIX, :PORT, ADDRESS:PORT, PREFIX:PORT;
-                                           IPv6 before a port stands in brackets
+  upstream=END                             IPv6 before a port stands in brackets
+  'age>10s'  'idle<5m'                     more or less than a time: ms, s, m, h, d
+  'bytes>10MiB'  'up>1500'  'down<64KiB'   than a size
+  'packets>100'  'up_packets<3'  'down_packets>0'
 )";
 
 constexpr std::string_view kTunnels =
@@ -31,6 +36,10 @@ constexpr std::string_view kTenants =
 
 constexpr std::string_view kFlows =
     R"(Every flow, oldest first, read from the gateway's own flow table without asking it further.
+
+Sort keys: id, tenant, tunnel, protocol, source, destination, name, action, rule, state, from the
+lowest; age, idle, up, down, bytes, up_packets, down_packets, packets, from the highest. Flows that
+are equal stay in the order of their ids.
 )";
 
 constexpr std::string_view kFlow =
@@ -47,7 +56,12 @@ how many flows were refused because none was free.
 )";
 
 constexpr std::string_view kStats =
-    R"(The gateway as a whole: flows, tunnels, relays, bytes, and what went wrong.
+    R"(The gateway as a whole: flows, tunnels, relays, bytes, and what went wrong. With --watch again and
+again, with what each counter gained per second; with --json an object a line.
+)";
+
+constexpr std::string_view kCompletion =
+    R"(Prints what your shell needs to complete flowctl's commands, options, filters and flow ids.
 )";
 
 constexpr std::string_view kDrops =
@@ -62,6 +76,23 @@ ends. Who reads too slowly does not hold the gateway up: events are lost then, a
 many (event "lost").
 )";
 
+constexpr std::string_view kCapture =
+    R"(Writes the packets of flows, as their tunnels carry them, to a file that Wireshark opens (pcapng).
+Each packet has a comment: flow=17 tenant=acme tunnel=laptop-17 direction=up, and says whether it
+came from a tunnel (inbound) or went to one. A packet is captured where its flow counts it, so
+what the filter lets through is what `flowctl flows` shows. It ends when it is interrupted. The
+traffic does not wait for it: who writes too slowly loses packets of the capture; how many is said
+at the end, and in the file.
+)";
+
+constexpr std::string_view kTop =
+    R"(What flows carry per second, up from the tunnel and down to it: on a terminal a view of the whole
+screen that can be sorted, filtered and grouped, and in which a flow can be killed (press h there
+for its keys); else a table for each interval, and with --json an object for each.
+
+Sort keys: rate, up, down, packets, bytes, flows, age, id; the highest first.
+)";
+
 const std::vector<OptionInfo>& options() {
   static const std::vector<OptionInfo> kOptions = {
       {Option::kSocket, "--socket", "", "PATH",
@@ -73,7 +104,16 @@ const std::vector<OptionInfo>& options() {
       {Option::kHelp, "--help", "-h", "", "this, or with a command, more about it"},
       {Option::kVersion, "--version", "", "", "the version of flowctl"},
       {Option::kAll, "--all", "", "", "reasons that never happened, too"},
-      {Option::kCount, "--count", "", "N", "end after so many"},
+      {Option::kCount, "--count", "", "N", "end after so many events, packets or intervals"},
+      {Option::kWrite, "--write", "-w", "FILE", "where to; - is standard output"},
+      {Option::kSeconds, "--seconds", "", "SECONDS", "end after so long: 10, or 0.5"},
+      {Option::kSnapLength, "--snaplen", "", "BYTES", "of each packet, at most; default: all"},
+      {Option::kBy, "--by", "", "WHAT", "flow, tenant, tunnel or rule; default: flow"},
+      {Option::kSort, "--sort", "", "KEY", "the order of the rows"},
+      {Option::kInterval, "--interval", "", "SECONDS", "between two looks; default: 1"},
+      {Option::kOnce, "--once", "", "", "one table and no more"},
+      {Option::kLimit, "--limit", "", "N", "rows of a table; default: 20"},
+      {Option::kWatch, "--watch", "", "", "again for each interval, until it is interrupted"},
   };
   return kOptions;
 }
@@ -99,10 +139,11 @@ const std::vector<CommandInfo>& commands() {
        "flows",
        Operands::kFilter,
        "every flow there is, or those that the filter lets through",
-       {},
+       {Option::kSort},
        kFlows,
        {"flowctl flows", "flowctl flows tenant=acme protocol=tcp state=established",
-        "flowctl flows name=*.example.com", "flowctl flows source=10.0.0.0/8 destination=:443",
+        "flowctl flows name=*.example.com 'idle>5m'", "flowctl flows --sort bytes",
+        "flowctl flows source=10.0.0.0/8 destination=:443",
         "flowctl flows 'destination=[2001:db8::/32]:53'"}},
       {Command::kFlow,
        "flow",
@@ -130,9 +171,9 @@ const std::vector<CommandInfo>& commands() {
        "stats",
        Operands::kNone,
        "the gateway as a whole",
-       {},
+       {Option::kWatch, Option::kInterval, Option::kCount},
        kStats,
-       {"flowctl stats", "flowctl --json stats | jq .flows"}},
+       {"flowctl stats", "flowctl stats --watch --interval 5", "flowctl --json stats | jq .flows"}},
       {Command::kDrops,
        "drops",
        Operands::kNone,
@@ -149,6 +190,33 @@ const std::vector<CommandInfo>& commands() {
        kEvents,
        {"flowctl events", "flowctl events tenant=acme destination=:22",
         "flowctl --json events | jq -r 'select(.event == \"flow_end\") | .reason'"}},
+      {Command::kCapture,
+       "capture",
+       Operands::kFilter,
+       "packets of flows, for Wireshark",
+       {Option::kWrite, Option::kCount, Option::kSeconds, Option::kSnapLength},
+       kCapture,
+       {"flowctl capture -w all.pcapng",
+        "flowctl capture tenant=acme destination=:443 -w web.pcapng",
+        "flowctl capture protocol=udp --seconds 10 -w - | tshark -r -"}},
+      {Command::kTop,
+       "top",
+       Operands::kFilter,
+       "who carries how much, now",
+       {Option::kBy, Option::kSort, Option::kInterval, Option::kOnce, Option::kCount,
+        Option::kLimit},
+       kTop,
+       {"flowctl top", "flowctl top --by tenant --sort down", "flowctl top --once tenant=acme",
+        "flowctl --json top --interval 5 --count 12 > rates.jsonl"}},
+      {Command::kCompletion,
+       "completion",
+       Operands::kShell,
+       "the script that completes these words in your shell",
+       {},
+       kCompletion,
+       {"flowctl completion bash > ~/.local/share/bash-completion/completions/flowctl",
+        "flowctl completion zsh > ~/.zfunc/_flowctl",
+        "flowctl completion fish > ~/.config/fish/completions/flowctl.fish"}},
   };
   return kCommands;
 }
@@ -161,6 +229,19 @@ std::span<const CommandInfo> command_table() {
 
 std::span<const OptionInfo> option_table() {
   return options();
+}
+
+std::vector<std::string_view> values_of(Option option, Command command) {
+  if (option == Option::kBy) {
+    return {"flow", "tenant", "tunnel", "rule"};
+  }
+  if (option == Option::kSort && command == Command::kFlows) {
+    return flow_order_names();
+  }
+  if (option == Option::kSort) {
+    return {"rate", "up", "down", "packets", "bytes", "flows", "age", "id"};
+  }
+  return {};
 }
 
 const CommandInfo* find_command(std::string_view name) {
@@ -201,6 +282,8 @@ std::string_view shown(Operands operands) {
       return "[FILTER]";
     case Operands::kFlowId:
       return "ID";
+    case Operands::kShell:
+      return "bash|zsh|fish";
   }
   return "";
 }

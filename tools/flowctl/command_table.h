@@ -21,13 +21,32 @@ enum class Command : std::uint8_t {
   kStats,
   kDrops,
   kEvents,
+  kCapture,
+  kTop,
+  kCompletion,
 };
 
 /// What stands behind a command.
-enum class Operands : std::uint8_t { kNone, kFilter, kFlowId };
+enum class Operands : std::uint8_t { kNone, kFilter, kFlowId, kShell };
 
 /// What an option sets.
-enum class Option : std::uint8_t { kSocket, kJson, kHelp, kVersion, kAll, kCount };
+enum class Option : std::uint8_t {
+  kSocket,
+  kJson,
+  kHelp,
+  kVersion,
+  kAll,
+  kCount,
+  kWrite,
+  kSeconds,
+  kSnapLength,
+  kBy,
+  kSort,
+  kInterval,
+  kOnce,
+  kLimit,
+  kWatch,
+};
 
 struct OptionInfo {
   Option option{};
@@ -49,6 +68,9 @@ struct CommandInfo {
 
 std::span<const CommandInfo> command_table();
 std::span<const OptionInfo> option_table();
+
+/// The values of an option behind a command, where they are words that we know.
+std::vector<std::string_view> values_of(Option option, Command command);
 
 const CommandInfo* find_command(std::string_view name);
 const CommandInfo& info_of(Command command);  // not of kNone

@@ -8,12 +8,16 @@
 
 #include "base/time.h"
 #include "base/utf8.h"
+#include "tools/flowctl/capture_command.h"
+#include "tools/flowctl/completion.h"
 #include "tools/flowctl/events_command.h"
 #include "tools/flowctl/flow_output.h"
 #include "tools/flowctl/gateway_access.h"
 #include "tools/flowctl/human.h"
 #include "tools/flowctl/reply.h"
+#include "tools/flowctl/stats_watch.h"
 #include "tools/flowctl/table.h"
+#include "tools/flowctl/top_command.h"
 
 namespace flowctl {
 namespace {
@@ -196,7 +200,7 @@ Done flows(const Context& context) {
   if (!listing) {
     return Unexpected{listing.error()};
   }
-  const FlowView view{*listing, *filter, now_ns()};
+  const FlowView view{*listing, *filter, now_ns(), context.options.flow_order};
   if (context.options.json) {
     print_flows_json(context.output, view);
   } else {
@@ -282,6 +286,9 @@ Facts facts_of_stats(const Json& stats) {
 }
 
 Done stats(const Context& context) {
+  if (context.options.watch) {
+    return watch_stats(context.options, context.output, context.colours);
+  }
   const auto reply = ask_for(context, {.kind = Kind::kStats});
   if (!reply) {
     return Unexpected{reply.error()};
@@ -340,6 +347,13 @@ Done run_command(const Context& context) {
       return drops(context);
     case Command::kEvents:
       return follow_events(context.options, context.output);
+    case Command::kCapture:
+      return capture(context.options);
+    case Command::kTop:
+      return top(context.options, context.output, context.colours);
+    case Command::kCompletion:
+      context.output.text() += completion(context.options.shell);
+      return {};
     case Command::kNone:
       break;
   }

@@ -15,20 +15,21 @@ namespace {
 
 using base::Unexpected;
 
-const std::string& name_in(NameBook::Names& names, std::uint32_t number) {
-  const auto found = names.find(number);
-  if (found != names.end()) {
-    return found->second;
-  }
-  return names.emplace(number, "#" + std::to_string(number)).first->second;
-}
-
 }  // namespace
 
 NameBook::NameBook(Names tenants, Names tunnels, Names rules)
     : tenants_(std::move(tenants)), tunnels_(std::move(tunnels)), rules_(std::move(rules)) {
   tunnels_.emplace(flows::kNone32, "-");
   rules_.emplace(flows::kDefaultRule, gateway::kDefaultRuleName);
+}
+
+const std::string& NameBook::name_in(Names& names, std::uint32_t number) const {
+  const auto found = names.find(number);
+  if (found != names.end()) {
+    return found->second;
+  }
+  made_up_ = true;
+  return names.emplace(number, "#" + std::to_string(number)).first->second;
 }
 
 gateway::FlowNames NameBook::of(const flows::Flow& flow) const {
@@ -71,14 +72,15 @@ base::Result<FlowListing, std::string> FlowListing::open(const base::Fd& region,
   return FlowListing(std::move(mapping).value(), *snapshot, std::move(names));
 }
 
-std::vector<FlowListing::Selected> FlowListing::select(const gateway::FlowFilter& filter) const {
+std::vector<FlowListing::Selected> FlowListing::select(const gateway::FlowFilter& filter,
+                                                       std::int64_t now_ns) const {
   std::vector<Selected> selected;
   if (filter.lets_everything_through()) {
     selected.reserve(snapshot_.live_count());
   }
   snapshot_.for_each_indexed([&](flows::FlowIndex index, const flows::Flow& flow) {
     flows::HostName host;
-    if (filter.lets_everything_through() || filter.matches(flow, names_of(flow, host))) {
+    if (filter.lets_everything_through() || filter.matches(flow, names_of(flow, host), now_ns)) {
       selected.push_back({flow.id, index});
     }
   });

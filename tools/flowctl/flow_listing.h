@@ -28,12 +28,18 @@ class NameBook {
 
   /// Good for as long as the book. Without the host's name, which is in the region.
   [[nodiscard]] gateway::FlowNames of(const flows::Flow& flow) const;
+  /// Whether of() was asked for what it has no name for: it may have come since.
+  [[nodiscard]] bool has_made_names_up() const { return made_up_; }
+  [[nodiscard]] bool knows_tunnel(std::uint32_t id) const { return tunnels_.contains(id); }
 
  private:
+  const std::string& name_in(Names& names, std::uint32_t number) const;
+
   // A name that is missing is made up once: the tunnel has closed since.
   mutable Names tenants_;
   mutable Names tunnels_;
   mutable Names rules_;
+  mutable bool made_up_ = false;
 };
 
 /// A file mapped read-only, for the life of the object.
@@ -65,13 +71,14 @@ class FlowListing {
   };
 
   /// The flows that `filter` lets through now, in the order of their ids.
-  [[nodiscard]] std::vector<Selected> select(const gateway::FlowFilter& filter) const;
+  [[nodiscard]] std::vector<Selected> select(const gateway::FlowFilter& filter,
+                                             std::int64_t now_ns) const;
 
   /// Calls `show(flow, names)` for those of `selected` that are still there and still let through;
   /// stops when it returns false.
   template <class Show>
   void for_each(const std::vector<Selected>& selected, const gateway::FlowFilter& filter,
-                Show show) const {
+                std::int64_t now_ns, Show show) const {
     for (const Selected& one : selected) {
       const auto flow = snapshot_.at(one.index);
       if (!flow || flow->id != one.id) {
@@ -79,12 +86,30 @@ class FlowListing {
       }
       flows::HostName host;
       const gateway::FlowNames names = names_of(*flow, host);
-      if (filter.matches(*flow, names) && !show(*flow, names)) {
+      if (filter.matches(*flow, names, now_ns) && !show(*flow, names)) {
         return;
       }
     }
   }
 
+  /// Calls `show(index, flow)` for each flow that is let through, in no order.
+  template <class Show>
+  void visit(const gateway::FlowFilter& filter, std::int64_t now_ns, Show show) const {
+    snapshot_.for_each_indexed([&](flows::FlowIndex index, const flows::Flow& flow) {
+      flows::HostName host;
+      if (filter.lets_everything_through() || filter.matches(flow, names_of(flow, host), now_ns)) {
+        show(index, flow);
+      }
+    });
+  }
+
+  [[nodiscard]] bool lacks_names() const { return names_.has_made_names_up(); }
+  void set_names(NameBook names) { names_ = std::move(names); }
+
+  /// Whichever flow is there now, if any.
+  [[nodiscard]] std::optional<flows::Flow> at(flows::FlowIndex index) const {
+    return snapshot_.at(index);
+  }
   [[nodiscard]] std::optional<flows::Flow> find(std::uint64_t id) const {
     return snapshot_.find(id);
   }

@@ -30,6 +30,12 @@ void append_flow_json(std::string& out, const Flow& flow, const FlowNames& names
   json.close_object();
 }
 
+std::vector<FlowListing::Selected> select(const FlowView& view) {
+  auto selected = view.listing.select(view.filter, view.now_ns);
+  sort_flows(selected, view.order, view.listing, view.now_ns);
+  return selected;
+}
+
 std::string endpoint_text(const base::Endpoint& endpoint) {
   std::string text;
   gateway::append_endpoint(text, endpoint);
@@ -79,36 +85,39 @@ std::string count_text(const flows::WireCount& count) {
 }  // namespace
 
 void print_flows_json(Output& output, const FlowView& view) {
-  const auto selected = view.listing.select(view.filter);
+  const auto selected = select(view);
   std::string& text = output.text();
   std::string_view before = "[\n";
-  view.listing.for_each(selected, view.filter, [&](const Flow& flow, const FlowNames& names) {
-    text += std::exchange(before, ",\n");
-    append_flow_json(text, flow, names, view.now_ns);
-    output.row_done();
-    return output.is_open();
-  });
+  view.listing.for_each(selected, view.filter, view.now_ns,
+                        [&](const Flow& flow, const FlowNames& names) {
+                          text += std::exchange(before, ",\n");
+                          append_flow_json(text, flow, names, view.now_ns);
+                          output.row_done();
+                          return output.is_open();
+                        });
   text += before == "[\n" ? "[]\n" : "\n]\n";
 }
 
 void print_flows_text(Output& output, const FlowView& view, bool colours) {
-  const auto selected = view.listing.select(view.filter);
+  const auto selected = select(view);
   if (selected.empty()) {
     output.text() += view.filter.lets_everything_through() ? "There are no flows.\n"
                                                            : "No flow matches the filter.\n";
     return;
   }
   Table table(kColumns, colours);
-  view.listing.for_each(selected, view.filter, [&](const Flow& flow, const FlowNames& names) {
-    table.measure(row_of(flow, names, view.now_ns));
-    return true;
-  });
+  view.listing.for_each(selected, view.filter, view.now_ns,
+                        [&](const Flow& flow, const FlowNames& names) {
+                          table.measure(row_of(flow, names, view.now_ns));
+                          return true;
+                        });
   table.print_header(output.text());
-  view.listing.for_each(selected, view.filter, [&](const Flow& flow, const FlowNames& names) {
-    table.print(output.text(), row_of(flow, names, view.now_ns));
-    output.row_done();
-    return output.is_open();
-  });
+  view.listing.for_each(selected, view.filter, view.now_ns,
+                        [&](const Flow& flow, const FlowNames& names) {
+                          table.print(output.text(), row_of(flow, names, view.now_ns));
+                          output.row_done();
+                          return output.is_open();
+                        });
 }
 
 void print_flow_json(Output& output, const Flow& flow, const FlowNames& names,

@@ -5,6 +5,7 @@
 
 #include "gateway/inspect/flow_filter.h"
 #include "tools/flowctl/flow_listing.h"
+#include "tools/flowctl/flow_order.h"
 #include "tools/flowctl/output.h"
 
 namespace flowctl {
@@ -13,6 +14,7 @@ struct FlowView {
   const FlowListing& listing;
   const gateway::FlowFilter& filter;
   std::int64_t now_ns;  // CLOCK_MONOTONIC
+  FlowOrder order{};
 };
 
 /// An array with one object a line.

@@ -90,9 +90,11 @@ SocketChoice choose_socket(const std::optional<std::string>& option) {
           .or_single_run = named == nullptr || *named == '\0'};
 }
 
-base::Result<ControlReply, Failure> ask(const SocketChoice& choice, const ControlRequest& request) {
-  return call_gateway(choice,
-                      [&](const std::string& path) { return gateway::ask_gateway(path, request); });
+base::Result<ControlReply, Failure> ask(const SocketChoice& choice, const ControlRequest& request,
+                                        std::chrono::milliseconds patience) {
+  return call_gateway(choice, [&](const std::string& path) {
+    return gateway::ask_gateway(path, request, patience);
+  });
 }
 
 base::Result<ControlStream, Failure> open_stream(const SocketChoice& choice,

@@ -1,6 +1,7 @@
 // Gateway access: which gateway flowctl talks to, and one request to it.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -22,8 +23,9 @@ struct SocketChoice {
 SocketChoice choose_socket(const std::optional<std::string>& option);
 
 /// Sends `request` to the gateway that was chosen.
-base::Result<gateway::ControlReply, Failure> ask(const SocketChoice& choice,
-                                                 const gateway::ControlRequest& request);
+base::Result<gateway::ControlReply, Failure> ask(
+    const SocketChoice& choice, const gateway::ControlRequest& request,
+    std::chrono::milliseconds patience = std::chrono::seconds(30));
 
 /// The same for a request whose reply is the beginning.
 base::Result<gateway::ControlStream, Failure> open_stream(const SocketChoice& choice,

@@ -12,6 +12,8 @@ namespace {
 constexpr std::string_view kExitStatus =
     "Exit status: 0 done, 1 failed (no such flow), 2 wrong usage, 3 no gateway there.\n";
 
+constexpr std::size_t kMostUsage = 92;  // with "Usage: " within 100 columns
+
 using Lines = std::vector<std::pair<std::string, std::string_view>>;  // what stands left, right
 
 std::string joined(std::string_view first, std::string_view second) {
@@ -51,7 +53,10 @@ std::string usage_of(const CommandInfo& info) {
   for (const Option option : info.options) {
     usage += " [" + joined(info_of(option).name, info_of(option).value) + "]";
   }
-  return joined(usage, shown(info.operands));
+  usage = joined(usage, shown(info.operands));
+  return usage.size() <= kMostUsage
+             ? usage
+             : joined("flowctl " + std::string(info.name) + " [OPTION]...", shown(info.operands));
 }
 
 std::string examples_of(std::span<const std::string_view> examples) {

@@ -35,6 +35,11 @@ std::optional<int> Interruption::take() const {
   return static_cast<int>(info.ssi_signo);
 }
 
+bool Interruption::wait_for_signal(std::chrono::milliseconds limit) const {
+  pollfd wait{.fd = signals_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&wait, 1, static_cast<int>(limit.count())) > 0;
+}
+
 Interruption::Woke Interruption::wait(const base::Fd& fd,
                                       std::optional<std::chrono::milliseconds> limit) const {
   std::array<pollfd, 2> waits = {pollfd{.fd = signals_.get(), .events = POLLIN, .revents = 0},

@@ -26,6 +26,9 @@ class Interruption {
   /// The next signal; nothing: none has come.
   [[nodiscard]] std::optional<int> take() const;
 
+  /// Until a signal has come, or `limit` has passed: false.
+  [[nodiscard]] bool wait_for_signal(std::chrono::milliseconds limit) const;
+
   /// What ended a wait.
   enum class Woke { kReady, kSignal, kTimeout };
   /// Until `fd` is readable (or its peer is gone), a signal has come, or the time is over. Where

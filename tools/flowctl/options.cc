@@ -1,7 +1,9 @@
 #include "tools/flowctl/options.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cmath>
 #include <string_view>
 #include <utility>
 
@@ -115,7 +117,72 @@ class Reader {
       case Option::kCount:
         options_.count = positive(info, value);
         return;
+      case Option::kWrite:
+        options_.file = value;
+        return;
+      case Option::kSeconds:
+        options_.seconds = seconds(info, value);
+        return;
+      case Option::kSnapLength:
+        options_.snap_bytes = static_cast<std::uint32_t>(
+            std::min<std::uint64_t>(positive(info, value).value_or(0), UINT32_MAX));
+        return;
+      case Option::kBy:
+        group_by(value);
+        return;
+      case Option::kSort:
+        sort_ = value;
+        return;
+      case Option::kInterval:
+        options_.interval = seconds(info, value);
+        return;
+      case Option::kOnce:
+        options_.once = true;
+        return;
+      case Option::kLimit:
+        options_.limit = positive(info, value);
+        return;
+      case Option::kWatch:
+        options_.watch = true;
+        return;
     }
+  }
+
+  void group_by(const std::string& value) {
+    if (const auto grouping = grouping_named(value)) {
+      options_.grouping = *grouping;
+    } else {
+      fail("--by " + quoted(value) + " is not flow, tenant, tunnel or rule");
+    }
+  }
+
+  // Which keys there are depends on the command.
+  void sort_by() {
+    const auto flow_order = FlowOrder::named(*sort_);
+    const auto rate_order = rate_order_named(*sort_);
+    if (options_.command == Command::kFlows && flow_order) {
+      options_.flow_order = *flow_order;
+    } else if (options_.command == Command::kTop && rate_order) {
+      options_.rate_order = *rate_order;
+    } else {
+      std::string known;
+      for (const std::string_view one : values_of(Option::kSort, options_.command)) {
+        known += (known.empty() ? "" : ", ") + std::string(one);
+      }
+      fail("--sort " + quoted(*sort_) + " is not one of " + known);
+    }
+  }
+
+  // "10", "0.5", "10s".
+  std::optional<std::chrono::milliseconds> seconds(const OptionInfo& info, std::string_view value) {
+    static constexpr double kMost = 1e9;
+    const std::string_view digits = value.substr(0, value.size() - (value.ends_with('s') ? 1 : 0));
+    const auto number = number_in<double>(digits);
+    if (!number || !(*number >= 0.001 && *number <= kMost)) {
+      fail(std::string(info.name) + " " + quoted(value) + " is not a number of seconds above 0");
+      return std::nullopt;
+    }
+    return std::chrono::milliseconds(std::llround(*number * 1000));
   }
 
   std::optional<std::uint64_t> positive(const OptionInfo& info, const std::string& value) {
@@ -166,6 +233,13 @@ class Reader {
         return;
       }
     }
+    if (info.command == Command::kCapture && options_.file.empty()) {
+      fail("capture needs -w FILE, where - is standard output");
+      return;
+    }
+    if (sort_) {
+      sort_by();
+    }
     switch (info.operands) {
       case Operands::kFilter:
         options_.filter = std::move(operands_);
@@ -173,12 +247,24 @@ class Reader {
       case Operands::kFlowId:
         flow_id(info);
         return;
+      case Operands::kShell:
+        shell(info);
+        return;
       case Operands::kNone:
         if (!operands_.empty()) {
           fail(std::string(info.name) + " takes no " + quoted(operands_.front()));
         }
         return;
     }
+  }
+
+  void shell(const CommandInfo& info) {
+    static constexpr std::array<std::string_view, 3> kShells = {"bash", "zsh", "fish"};
+    if (operands_.size() != 1 || std::ranges::find(kShells, operands_.front()) == kShells.end()) {
+      fail(std::string(info.name) + " takes the name of a shell: bash, zsh or fish");
+      return;
+    }
+    options_.shell = operands_.front();
   }
 
   void flow_id(const CommandInfo& info) {
@@ -199,6 +285,7 @@ class Reader {
   std::span<const std::string> words_;
   Options options_;
   std::vector<Option> given_;
+  std::optional<std::string> sort_;
   std::vector<std::string> operands_;
   std::string error_;
 };

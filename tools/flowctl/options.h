@@ -1,6 +1,7 @@
 // Options: what the words on flowctl's command line ask for.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -9,6 +10,8 @@
 
 #include "base/result.h"
 #include "tools/flowctl/command_table.h"
+#include "tools/flowctl/flow_order.h"
+#include "tools/flowctl/rates.h"
 
 namespace flowctl {
 
@@ -20,6 +23,17 @@ struct Options {
   bool help = false;
   bool version = false;
   std::optional<std::uint64_t> count;
+  std::string file;                                  // kCapture
+  std::optional<std::chrono::milliseconds> seconds;  // kCapture
+  std::uint32_t snap_bytes = 0;                      // kCapture; 0: whole packets
+  Grouping grouping = Grouping::kFlow;               // kTop
+  RateOrder rate_order = RateOrder::kRate;           // kTop
+  std::optional<std::chrono::milliseconds> interval;
+  FlowOrder flow_order{};  // kFlows
+  bool once = false;       // kTop
+  bool watch = false;      // kStats
+  std::string shell;       // kCompletion
+  std::optional<std::uint64_t> limit;
   std::uint64_t flow_id = 0;        // Operands::kFlowId
   std::vector<std::string> filter;  // Operands::kFilter
 };

@@ -108,6 +108,31 @@ TEST_F(FlowctlTest, FilterChoosesFlows) {
   EXPECT_EQ(json_of({"flows", "tenant=umbrella"}), json::array());
 }
 
+TEST_F(FlowctlTest, FlowsAreSortedByAnyColumnAndEqualOnesByTheirIds) {
+  const auto add = [&](const std::string& source, std::uint64_t up, flows::FlowState state) {
+    return gateway_.add_flow(source, "10.0.0.9:1", [&](flows::Flow& flow) {
+      flow.up.bytes = up;
+      flow.state = state;
+    });
+  };
+  const auto one = add("10.0.0.10:1", 5, flows::FlowState::kClosing);
+  const auto two = add("10.0.0.9:7", 7, flows::FlowState::kEstablished);
+  const auto three = add("10.0.0.9:5", 5, flows::FlowState::kClosing);
+  const auto sorted = [&](const std::string& key) {
+    return ids_of(json_of({"flows", "--sort", key}));
+  };
+  EXPECT_EQ(sorted("id"), (std::vector{one, two, three}));
+  EXPECT_EQ(sorted("up"), (std::vector{two, one, three}));
+  EXPECT_EQ(sorted("source"), (std::vector{three, two, one}));  // by number, not by text
+  EXPECT_EQ(sorted("state"), (std::vector{two, one, three}));
+  EXPECT_EQ(sorted("tenant"), (std::vector{one, two, three}));
+  EXPECT_THAT(run_here({"flows", "--sort", "colour"}).error,
+              HasSubstr("--sort 'colour' is not one of id, tenant, tunnel"));
+  for (const std::string_view key : flow_order_names()) {
+    EXPECT_EQ(sorted(std::string(key)).size(), 3U) << key;
+  }
+}
+
 TEST_F(FlowctlTest, BadFilterIsWrongUsage) {
   const Result result = run_here({"flows", "tennant=acme"});
   EXPECT_EQ(result.status, ExitStatus::kUsage);

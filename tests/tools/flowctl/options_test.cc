@@ -67,7 +67,31 @@ TEST(FlowctlOptions, WhatDoesNotBelongIsRefused) {
   EXPECT_EQ(error_of({"nat", "--socket="}), "--socket needs a path");
   EXPECT_EQ(error_of({"nat", "--json=1"}), "unknown option '--json=1'");
   EXPECT_EQ(error_of({"events", "--count"}), "--count needs a number");
+  EXPECT_EQ(error_of({"capture"}), "capture needs -w FILE, where - is standard output");
+  EXPECT_EQ(error_of({"capture", "-w", "x", "--seconds", "soon"}),
+            "--seconds 'soon' is not a number of seconds above 0");
+  EXPECT_EQ(error_of({"top", "--by", "host"}), "--by 'host' is not flow, tenant, tunnel or rule");
+  EXPECT_EQ(error_of({"top", "--sort", "tenant"}),
+            "--sort 'tenant' is not one of rate, up, down, packets, bytes, flows, age, id");
+  EXPECT_EQ(error_of({"stats", "--snaplen", "5"}), "--snaplen belongs to capture only");
+  EXPECT_EQ(error_of({"flows", "--interval", "5"}), "--interval belongs to stats and top only");
+  EXPECT_EQ(error_of({"completion"}), "completion takes the name of a shell: bash, zsh or fish");
   EXPECT_EQ(error_of({"events", "--count=0"}), "--count '0' is not a whole number above 0");
+}
+
+TEST(FlowctlOptions, OfCaptureAndTop) {
+  const Options capture =
+      parsed({"capture", "tenant=acme", "-w", "-", "--snaplen=96", "--seconds", "0.5s"});
+  EXPECT_EQ(capture.file, "-");
+  EXPECT_EQ(capture.snap_bytes, 96U);
+  EXPECT_EQ(capture.seconds, std::chrono::milliseconds(500));
+  EXPECT_EQ(capture.filter, Words{"tenant=acme"});
+  const Options top =
+      parsed({"top", "--by=rule", "--sort", "down", "--interval", "2", "--limit=5"});
+  EXPECT_EQ(top.grouping, Grouping::kRule);
+  EXPECT_EQ(top.rate_order, RateOrder::kDown);
+  EXPECT_EQ(top.interval, std::chrono::milliseconds(2'000));
+  EXPECT_EQ(top.limit, 5U);
 }
 
 TEST(FlowctlOptions, HelpNeedsNothingElseToBeRight) {
