@@ -99,50 +99,61 @@ struct Longest {
   }
 };
 
-// What the machine does to a thread that does nothing: interrupts, other threads, the hypervisor.
-Longest noise(std::uint32_t rounds) {
-  constexpr double kRoundUs = 0.3;  // about an insert's time
-  Longest longest;
-  for (std::uint32_t i = 0; i < rounds; ++i) {
-    const double begun = now_us(CLOCK_MONOTONIC);
-    double now = begun;
-    while (now < begun + kRoundUs) {
-      now = now_us(CLOCK_MONOTONIC);
-    }
-    longest.add(now - begun);
+// The same by the clock, and by the processor time of the thread, which leaves out what other
+// threads took meanwhile (not what interrupts and the hypervisor did).
+class Stopwatch {
+ public:
+  template <class Do>
+  void measure(Do what) {
+    const double processor_before = now_us(CLOCK_THREAD_CPUTIME_ID);
+    const double before = now_us(CLOCK_MONOTONIC);
+    what();
+    const double took = now_us(CLOCK_MONOTONIC) - before;
+    processor.add(now_us(CLOCK_THREAD_CPUTIME_ID) - processor_before);
+    wall.add(took);
+    total_us += took;
   }
-  return longest;
-}
-
-// Every insert is measured, into memory that nobody has touched yet. Its processor time leaves out
-// what other threads took meanwhile.
-template <class Map>
-void insert(benchmark::State& state) {
-  const auto count = static_cast<std::uint32_t>(state.range(0));
   Longest wall;
   Longest processor;
   double total_us = 0;
+};
+
+// What the machine does to a thread that touches no memory, for as long.
+Stopwatch idle(std::uint32_t rounds) {
+  constexpr double kRoundUs = 0.7;  // about an insert's time
+  Stopwatch watch;
+  for (std::uint32_t i = 0; i < rounds; ++i) {
+    watch.measure([] {
+      const double end = now_us(CLOCK_MONOTONIC) + kRoundUs;
+      while (now_us(CLOCK_MONOTONIC) < end) {
+      }
+    });
+  }
+  return watch;
+}
+
+// Every insert is measured, into memory that nobody has touched yet.
+template <class Map>
+void insert(benchmark::State& state) {
+  const auto count = static_cast<std::uint32_t>(state.range(0));
+  Stopwatch watch;
   for (auto _ : state) {
     Map map(count);
     for (std::uint32_t i = 0; i < count; ++i) {
       const flows::FlowKey key = key_number(i);
-      const double processor_before = now_us(CLOCK_THREAD_CPUTIME_ID);
-      const double before = now_us(CLOCK_MONOTONIC);
-      map.insert(key);
-      const double took = now_us(CLOCK_MONOTONIC) - before;
-      processor.add(now_us(CLOCK_THREAD_CPUTIME_ID) - processor_before);
-      wall.add(took);
-      total_us += took;
+      watch.measure([&] { map.insert(key); });
     }
   }
-  const Longest idle = noise(count);
-  state.counters["mean_ns"] = total_us * 1e3 / count;
-  state.counters["max_us"] = wall.us;
-  state.counters["above_20us"] = wall.above;
-  state.counters["cpu_max_us"] = processor.us;
-  state.counters["cpu_above_20us"] = processor.above;
-  state.counters["idle_max_us"] = idle.us;
-  state.counters["idle_above_20us"] = idle.above;
+  const Stopwatch control = idle(count);
+  state.counters["mean_ns"] = watch.total_us * 1e3 / count;
+  state.counters["max_us"] = watch.wall.us;
+  state.counters["above_20us"] = watch.wall.above;
+  state.counters["cpu_max_us"] = watch.processor.us;
+  state.counters["cpu_above_20us"] = watch.processor.above;
+  state.counters["idle_max_us"] = control.wall.us;
+  state.counters["idle_above_20us"] = control.wall.above;
+  state.counters["idle_cpu_max_us"] = control.processor.us;
+  state.counters["idle_cpu_above_20us"] = control.processor.above;
 }
 
 // ---- In turns ----
