@@ -225,7 +225,7 @@ TEST(CaptureStandsStill, AndTheTransferDoesNot) {
   const TcpServer server = http("100000000");
   const ClientNetwork client(gateway.onramp(), {.offload = true});
   const Finished there =
-      run({"sh", "-c", "yes 'liftgate carries this' | head -c 100000000 | sha256sum"});
+      run({"sh", "-c", "yes 'liftgate carries this' | head -c 100000000 | sha256sum"}, 60s);
   const Finished here =
       client.run({"sh", "-c", "curl -sS '" + url_of(server.endpoint()) + "' | sha256sum"}, 60s);
   EXPECT_EQ(here.out, there.out) << here;
