@@ -91,8 +91,10 @@ void sort_flows(std::vector<FlowListing::Selected>& selected, const FlowOrder& o
     flows::HostName host;
     keyed.emplace_back(key_of(flow, listing.names_of(flow, host), order, now_ns), one);
   }
-  std::ranges::stable_sort(
-      keyed, [](const auto& a, const auto& b) { return is_before(a.first, b.first); });
+  std::ranges::sort(keyed, [](const auto& a, const auto& b) {
+    const bool is_equal = !is_before(a.first, b.first) && !is_before(b.first, a.first);
+    return is_equal ? a.second.id < b.second.id : is_before(a.first, b.first);
+  });
   std::ranges::transform(keyed, selected.begin(), [](const auto& pair) { return pair.second; });
 }
 
