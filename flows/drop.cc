@@ -104,6 +104,8 @@ std::string_view name(Drop reason) {
       return "rejected_by_rule";
     case Drop::kDroppedByRule:
       return "dropped_by_rule";
+    case Drop::kRuleLimit:
+      return "rule_limit";
     case Drop::kNoRoute:
       return "no_route";
     case Drop::kTunnelQueueFull:
@@ -234,6 +236,8 @@ std::string_view explain(Drop reason) {
       return "A rule rejects the flow";
     case Drop::kDroppedByRule:
       return "A rule drops the flow";
+    case Drop::kRuleLimit:
+      return "a rule lets the tenant begin no more flows just now";
     case Drop::kNoRoute:
       return "No tunnel of the tenant has the destination address";
     case Drop::kTunnelQueueFull:

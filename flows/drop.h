@@ -66,7 +66,8 @@ enum class Drop : std::uint8_t {
   // Policy.
   kRejectedByRule,
   kDroppedByRule,
-  kNoRoute,  // forwarding to a tunnel that is not there
+  kRuleLimit,  // a rule lets the tenant begin no more flows now
+  kNoRoute,    // forwarding to a tunnel that is not there
   // The way out.
   kTunnelQueueFull,  // the tunnel does not read fast enough
   kTunnelWriteFailed,

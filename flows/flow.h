@@ -51,6 +51,7 @@ enum class EndReason : std::uint8_t {
   kNoUdpSocket,    // refused: the tenant had as many datagram sockets as it may have, all in use
   kPingForbidden,  // refused: the kernel allows the gateway no ping sockets
   kEvicted,        // its socket was wanted for another flow of the tenant
+  kPolicy,         // by rules that came after it
   kShutdown,
 };
 std::string_view name(EndReason reason);  // "reset_by_client"
@@ -128,6 +129,10 @@ struct Flow {
 /// Whether policy has refused the flow.
 [[nodiscard]] inline bool is_denied(const Flow& flow) {
   return flow.action == Action::kReject || flow.action == Action::kDrop;
+}
+/// Whether somebody has ended it while its ends would have gone on.
+[[nodiscard]] inline bool is_stopped(const Flow& flow) {
+  return flow.end_reason == EndReason::kKilled || flow.end_reason == EndReason::kPolicy;
 }
 /// Whether the flow only waits for stragglers, so that another may have its key.
 [[nodiscard]] inline bool is_over(const Flow& flow) {

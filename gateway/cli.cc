@@ -16,6 +16,7 @@
 #include "gateway/config/spelling.h"
 #include "gateway/doctor.h"
 #include "gateway/log.h"
+#include "gateway/reload/reload_command.h"
 #include "gateway/serve/serve_command.h"
 
 namespace gateway {
@@ -66,6 +67,19 @@ Examples:
   liftgate doctor
   liftgate doctor --json | jq '.checks[] | select(.mark != "ok")')";
 
+constexpr const char* kReloadExamples =
+    R"(Has a running gateway take over its configuration file, or another: rules, limits of tenants, the
+log and most timeouts, from this moment on. Flows that the new rules would not have let in end
+(reason "policy"); all others go on. What else has changed is named, and holds after a restart. With
+a mistake in the file nothing changes, and every mistake is said. SIGHUP to `liftgate serve` does the
+same, and opens the audit log again.
+
+Exit status: 0 done, 1 refused, 2 wrong usage, 3 no gateway there.
+
+Examples:
+  liftgate reload
+  liftgate reload --config /etc/liftgate.new.yaml --socket /run/liftgate/control.sock)";
+
 // CLI11's help with our own first line.
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -93,6 +107,7 @@ class Parser {
   CLI::App* config_default = nullptr;
   CLI::App* config_check = nullptr;
   CLI::App* doctor = nullptr;
+  CLI::App* reload = nullptr;
   CommandLine chosen;
   std::string map_host;
   Words publish;
@@ -158,6 +173,14 @@ Parser::Parser() {
   doctor = add(app, "doctor", "liftgate doctor [--json]",
                "Say what this machine allows, and the cure for each lack", kDoctorExamples);
   doctor->add_flag("--json", chosen.json, "For programs");
+
+  reload = add(app, "reload", "liftgate reload [--config FILE] [--socket PATH]",
+               "Have a running gateway take over its configuration", kReloadExamples);
+  reload
+      ->add_option("--config", chosen.config_path,
+                   "The YAML file; without it, the one that the gateway was started with")
+      ->type_name("FILE");
+  reload->add_option("--socket", chosen.socket, "The gateway's control socket")->type_name("PATH");
 }
 
 CommandLineAnswer usage_error(const std::string& command, const std::string& sentence) {
@@ -352,6 +375,9 @@ Command command_of(const Parser& parser) {
   if (parser.doctor->parsed()) {
     return Command::kDoctor;
   }
+  if (parser.reload->parsed()) {
+    return Command::kReload;
+  }
   return parser.config_default->parsed() ? Command::kConfigDefault : Command::kConfigCheck;
 }
 
@@ -385,9 +411,10 @@ int with_settings(CommandLine& line) {
   }
   configure_log(settings->log);
   if (line.command == Command::kServe) {
-    return serve(*settings);
+    return serve(*settings, line.config_path);
   }
   return run({.settings = std::move(*settings),
+              .config_path = line.config_path,
               .publish = std::move(line.publish),
               .map_host = line.map_host,
               .audit_path = std::move(line.audit_path),
@@ -405,6 +432,8 @@ int execute(CommandLine& line) {
       return settings_of(line.config_path, "") ? 0 : kExitFailed;
     case Command::kDoctor:
       return doctor(std::cout, line.json ? DoctorFormat::kJson : DoctorFormat::kText);
+    case Command::kReload:
+      return reload(line.config_path, line.socket);
   }
   base::check_failed("command is a Command", __FILE__, __LINE__);
 }

@@ -14,7 +14,14 @@ namespace gateway {
 
 /// What was asked for; only the fields of its command are set.
 struct CommandLine {
-  enum class Command : std::uint8_t { kRun, kServe, kConfigDefault, kConfigCheck, kDoctor };
+  enum class Command : std::uint8_t {
+    kRun,
+    kServe,
+    kConfigDefault,
+    kConfigCheck,
+    kDoctor,
+    kReload
+  };
   Command command{};
   std::string config_path;  // empty: the defaults
   std::string audit_path;
@@ -22,6 +29,7 @@ struct CommandLine {
   std::optional<base::IpAddress> map_host;
   std::vector<std::string> words;  // kRun: the command to run
   bool json = false;               // kDoctor
+  std::string socket;              // kReload
 };
 
 /// When there is nothing to do but answer: help, the version, a usage error.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "flows/protocol.h"
+#include "gateway/config/settings_change.h"
 #include "gateway/log.h"
 
 namespace gateway {
@@ -17,8 +18,7 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
   const AuditNames names{
       .tenant = [&n = gateway->names_](std::uint32_t id) { return n.tenant(id); },
       .tunnel = [&n = gateway->names_](std::uint32_t id) { return n.tunnel(id); },
-      .rule =
-          [&p = gateway->policy_](std::uint16_t rule) { return std::string(p.rule_name(rule)); }};
+      .rule = [&n = gateway->rule_names_](std::uint16_t rule) { return n.name(rule); }};
   auto audit = AuditLog::open(settings.audit_path, names);
   if (!audit) {
     return Unexpected{audit.error()};
@@ -27,7 +27,9 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
   gateway->followers_ = std::make_unique<EventFollowers>(context, *gateway->audit_, names);
   CaptureSource& source = *gateway;  // which is our base in here only
   gateway->captures_ = std::make_unique<CaptureSessions>(context, source);
-  auto shard = Shard::create(gateway->settings_, addresses, gateway->policy_, *gateway->audit_);
+  auto policy = std::make_shared<const Policy>(
+      settings, gateway->rule_names_.numbers_of(settings.rules).value());
+  auto shard = Shard::create(gateway->settings_, addresses, std::move(policy), *gateway->audit_);
   if (!shard) {
     return Unexpected{shard.error()};
   }
@@ -37,7 +39,7 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
 }
 
 Gateway::Gateway(asio::io_context& context, const Settings& settings)
-    : context_(context), settings_(settings), policy_(settings_) {
+    : context_(context), settings_(settings), running_(settings) {
   for (const TenantSettings& tenant : settings_.tenants) {
     names_.add_tenant(tenant.id, tenant.name);
   }
@@ -161,15 +163,50 @@ void Gateway::tunnel_refused(ContextError error) {
   ++refusals_[static_cast<std::size_t>(error)];
 }
 
+ReloadReport Gateway::reload(const std::string& path) {
+  const std::string& from = path.empty() ? config_path_ : path;
+  if (from.empty()) {
+    return {.problems = {"the gateway was started without a configuration file; name one with "
+                         "--config"}};
+  }
+  auto loaded = load_(from);
+  if (!loaded) {
+    ReloadReport refused;
+    for (const ConfigProblem& problem : loaded.error()) {
+      refused.problems.push_back(problem.to_string());
+    }
+    log_error("configuration not reloaded problems={} first=\"{}\"", refused.problems.size(),
+              refused.problems.front());
+    return refused;
+  }
+  SettingsChange change = change_of(running_, *loaded);
+  const auto numbers = rule_names_.numbers_of(change.next.rules);
+  if (!numbers) {
+    return {.problems = {"rules have had too many different names since the gateway started; "
+                         "restart it"}};
+  }
+  ReloadReport report{.rules = change.next.rules.size(),
+                      .after_restart = std::move(change.after_restart)};
+  report.flows_ended =
+      shard_->reload(std::make_shared<const Policy>(change.for_policy, *numbers), change.next);
+  configure_log(change.next.log);
+  running_ = std::move(change.next);
+  std::string later;
+  for (const std::string& key : report.after_restart) {
+    later += (later.empty() ? "" : ",") + key;
+  }
+  log_info("configuration reloaded config={} rules={} flows_ended={} after_restart={}", from,
+           report.rules, report.flows_ended, later);
+  return report;
+}
+
 GatewayStatus Gateway::status() {
   GatewayStatus status = shard_->status();
-  for (const Rule& rule : settings_.rules) {
-    status.rules.push_back(rule.name);
-  }
+  status.rules = rule_names_.all();
   for (std::size_t i = 0; i < refusals_.size(); ++i) {
     const auto error = static_cast<ContextError>(i);
     status.refusals.push_back(
-        {std::string(name(error)), std::string(explain(error)), refusals_[i]});
+        {std::string(name(error)), std::string(gateway::explain(error)), refusals_[i]});
   }
   status.stats.audit_events = audit_->events();
   status.stats.audit_write_errors = audit_->write_errors();

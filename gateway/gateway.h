@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <asio/io_context.hpp>
 
 #include "base/error.h"
+#include "gateway/config/config_loader.h"
 #include "gateway/config/settings.h"
 #include "gateway/control/capture_sessions.h"
 #include "gateway/control/control_server.h"
@@ -23,6 +25,7 @@
 #include "gateway/onramp/seqpacket_door.h"
 #include "gateway/packet_path.h"
 #include "gateway/policy/policy.h"
+#include "gateway/policy/rule_names.h"
 #include "gateway/shard.h"
 #include "gateway/telemetry/event_feed.h"
 #include "gateway/telemetry/telemetry_server.h"
@@ -52,6 +55,16 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   /// A TUN device of a sandboxed command becomes a tunnel of the tenant named `tenant`.
   void add_tun(base::Fd tun, TunnelInfo info, const std::string& tenant);
 
+  /// Where reload() finds its configuration, and how it reads one.
+  using LoadSettings = std::function<base::Result<Settings, ConfigProblems>(const std::string&)>;
+  void set_configuration(std::string path, LoadSettings load) {
+    config_path_ = std::move(path);
+    load_ = std::move(load);
+  }
+  /// Takes over what can change while it runs; see SettingsChange. `path`: empty is the one that
+  /// was set.
+  ReloadReport reload(const std::string& path) override;
+
   /// Opens the audit log's file again, after a rotation.
   void reopen_audit() { audit_->reopen(); }
 
@@ -73,6 +86,9 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
     shard_->start_capture(std::move(job));
   }
   void stop_capture(std::uint64_t id) override { shard_->stop_capture(id); }
+  base::Result<Explanation, std::string> explain(const ExplainQuery& query) override {
+    return shard_->explain(query);
+  }
   // SeqpacketDoor::Owner
   std::optional<std::uint32_t> next_tunnel_id() override;
   void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,
@@ -80,8 +96,11 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   void tunnel_refused(ContextError error) override;
 
   asio::io_context& context_;
-  Settings settings_;
-  Policy policy_;
+  Settings settings_;  // as it was started
+  Settings running_;   // what holds by now
+  std::string config_path_;
+  LoadSettings load_;
+  RuleNames rule_names_;
   Names names_;
   std::uint32_t max_tunnels_ = kMaxTunnels;
   std::atomic<std::uint32_t> last_tunnel_id_ = 0;  // the shard opens GUE peers itself

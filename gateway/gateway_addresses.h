@@ -1,4 +1,5 @@
-// GatewayAddresses: the addresses that the gateway itself has, as the tunnels see it.
+// GatewayAddresses: the addresses that the gateway itself has, as the tunnels see it, and those
+// that mean another one outside.
 #pragma once
 
 #include <optional>
@@ -23,6 +24,14 @@ struct GatewayAddresses {
   [[nodiscard]] const base::IpAddress& of_family(const base::IpAddress& like) const {
     return like.is_v4() ? v4 : v6;
   }
+  /// What is dialled for a flow to `destination`.
+  [[nodiscard]] base::Endpoint upstream_of(const base::Endpoint& destination) const;
+  /// The address that `remote`, an upstream, has inside.
+  [[nodiscard]] base::IpAddress inside_of(const base::IpAddress& remote) const;
+  /// That of the gateway, where `remote` is one that it stands in for.
+  [[nodiscard]] std::optional<base::IpAddress> stand_in_of(const base::Endpoint& remote) const;
+  /// Whether a socket of ours may be asked to go there.
+  [[nodiscard]] bool is_reachable(const base::IpAddress& destination) const;
 };
 
 }  // namespace gateway

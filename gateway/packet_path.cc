@@ -8,6 +8,7 @@
 #include "flows/first_fragment.h"
 #include "flows/segmenter.h"
 #include "gateway/offramp/fitting.h"
+#include "gateway/policy/flow_plan.h"
 #include "gateway/upgrade/mss.h"
 #include "nat/echo.h"
 #include "nat/rewrite.h"
@@ -37,19 +38,6 @@ void add(WireCount& total, const WireCount& more) {
 
 bool is_tcp(const Packet& packet) {
   return packet.protocol == Protocol::kTcp;
-}
-
-bool is_icmp(const Packet& packet) {
-  return packet.protocol == Protocol::kIcmp || packet.protocol == Protocol::kIcmpv6;
-}
-
-bool is_echo_request(const Packet& packet) {
-  return packet.is_echo && (packet.icmp_type == 8 || packet.icmp_type == 128);
-}
-
-// What a flow of it could be upgraded to.
-bool is_upgradable(const Packet& packet) {
-  return is_tcp(packet) || packet.protocol == Protocol::kUdp || is_echo_request(packet);
 }
 
 // Whether no socket of ours is in between. A datagram that is upgraded and downgraded again is what
@@ -241,41 +229,20 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     answer(tunnel, raw, packet, std::nullopt);
     return;
   }
-  Tenant& tenant = tunnel.tenant();
-  const IpAddress& destination = packet.destination.address;
-  const auto peer = tenant.routes.find(destination);
-  const flows::FlowKey key = flows::key_of(tenant.settings.id, packet);
-  const Decision decision = policy_.decide(key, peer.has_value());
-  const bool upgraded = decision.action == Action::kUpgrade;
-  const bool denied = decision.action == Action::kReject || decision.action == Action::kDrop;
-  const bool stays_in_tunnels =
-      peer && (decision.action == Action::kForward || decision.then_downgrade);
-  if (!denied && !stays_in_tunnels && !is_reachable(destination)) {
-    dropped(tunnel, Drop::kMartianDestination);
-    return;
-  }
-  FlowKeeper::Opening opening{
-      .tunnel = tunnel,
-      .action = decision.action,
-      .rule = decision.rule,
-      .upstream = upgraded ? upstream_of(packet.destination) : base::Endpoint{},
-      .state = FlowState::kEstablished};
-  if (decision.action == Action::kForward || decision.then_downgrade) {
-    if (!peer || *peer == tunnel.id()) {
-      dropped(tunnel, Drop::kNoRoute);
-      answer(tunnel, raw, packet, Unreachable::kHost);
-      return;
+  tunnel.new_flows.count(loop_.now());
+  const Decision decision =
+      rulings_.decide(facts_of(packet, tunnel.tenant(), &tunnel, flows_, loop_.now()));
+  const FlowPlan plan = plan_flow(decision,
+                                  {.packet = packet,
+                                   .tenant = tunnel.tenant(),
+                                   .tunnel = tunnel.id(),
+                                   .peer = tunnel.tenant().routes.find(packet.destination.address)},
+                                  addresses_);
+  if (plan.refusal) {
+    dropped(tunnel, *plan.refusal);
+    if (plan.answer) {
+      answer(tunnel, raw, packet, plan.answer);
     }
-    opening.peer_tunnel = *peer;
-    opening.upstream = decision.then_downgrade ? packet.destination : opening.upstream;
-    if (decision.action == Action::kForward && is_tcp(packet)) {
-      opening.state = FlowState::kSynReceived;
-    }
-  }
-  if (decision.action == Action::kUpgrade && !is_upgradable(packet)) {
-    dropped(tunnel, Drop::kUnsupportedProtocol);
-    answer(tunnel, raw, packet,
-           is_icmp(packet) ? Unreachable::kAdminProhibited : Unreachable::kProtocol);
     return;
   }
   if (packet.ttl <= 1 &&
@@ -283,13 +250,14 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     ttl_exceeded(tunnel, raw, packet);
     return;
   }
-  if (decision.action == Action::kUpgrade && is_tcp(packet)) {
-    if (tenant.dials >= tenant.settings.max_dials) {
-      dropped(tunnel, Drop::kDialLimit);  // the client tries again, and may have more luck
-      return;
-    }
-    opening.state = FlowState::kDialing;
-  }
+  const FlowKeeper::Opening opening{.tunnel = tunnel,
+                                    .action = decision.action,
+                                    .rule = decision.rule,
+                                    .peer_tunnel = plan.peer_tunnel,
+                                    .upstream = plan.upstream,
+                                    .state = plan.state,
+                                    .name = decision.name,
+                                    .logged_rule = logged_rule(decision)};
   open(tunnel, raw, packet, opening, wire);
 }
 
@@ -445,11 +413,9 @@ bool PacketPath::wants_whole(Tunnel& tunnel, const Packet& head) {
     const Action action = flows_[match->index].action;
     return action == Action::kUpgrade || action == Action::kDowngrade;
   }
-  const Tenant& tenant = tunnel.tenant();
-  const bool to_tunnel = tenant.routes.find(head.destination.address).has_value();
   const bool may_open = !is_tcp(head) || head.tcp_flags.opens();
   return may_open && is_upgradable(head) &&
-         policy_.decide(flows::key_of(tenant.settings.id, head), to_tunnel).action ==
+         rulings_.peek(facts_of(head, tunnel.tenant(), &tunnel, flows_, loop_.now())).action ==
              Action::kUpgrade;
 }
 
@@ -538,13 +504,14 @@ void PacketPath::failed_upstream(FlowIndex flow, std::span<const std::byte> orig
 std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
                                                  const base::Endpoint& remote) {
   Tunnel* owner = flows_.tunnel(tunnel);
-  if (owner == nullptr || !is_reachable(key.destination.address)) {
+  if (owner == nullptr || !addresses_.is_reachable(key.destination.address)) {
     return std::nullopt;
   }
   // As if the client had spoken first: who may not be asked may not answer.
-  const bool to_tunnel = owner->tenant().routes.find(key.destination.address).has_value();
-  const Decision decision = policy_.decide(key, to_tunnel);
-  if (decision.action != Action::kUpgrade || decision.then_downgrade) {
+  const Decision decision =
+      rulings_.decide(facts_of(key, std::nullopt, owner->tenant(), owner, flows_, loop_.now()));
+  if (decision.action != Action::kUpgrade || decision.then_downgrade || decision.redirect ||
+      decision.is_over_limit) {
     return std::nullopt;
   }
   const auto index = flows_.open(key,
@@ -619,7 +586,7 @@ void PacketPath::icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const Pac
   const bool is_connection = flow.binding != flows::kNone32;
   if (!flows_.may_speak_for(flows::tunnel_of(flow, receiver), tunnel)) {
     dropped(tunnel, Drop::kFlowOfAnotherTunnel);
-  } else if (flow.end_reason == EndReason::kKilled) {
+  } else if (flows::is_stopped(flow)) {
     dropped(tunnel, Drop::kFlowKilled);
   } else if (stays_packets(flow)) {
     forward(match->index, tunnel, raw, packet, by_initiator ? flow.tunnel : flow.peer_tunnel);
@@ -685,38 +652,16 @@ WireCount PacketPath::send_built(Tunnel& tunnel, Build build) {
              : send_shown(answered_, Side::kResponder, tunnel, reply, send);
 }
 
-base::Endpoint PacketPath::upstream_of(const base::Endpoint& destination) const {
-  for (const auto& stand_in : addresses_.stand_ins) {
-    if (stand_in.inside == destination) {
-      return stand_in.outside;
-    }
-  }
-  if (addresses_.map_host != destination.address) {
-    return destination;
-  }
-  return {loopback_of(destination.address), destination.port};
-}
-
 IpAddress PacketPath::inside_of(const IpAddress& remote) const {
-  const bool is_host = addresses_.map_host && remote == loopback_of(*addresses_.map_host);
-  return is_host ? *addresses_.map_host : remote;
+  return addresses_.inside_of(remote);
 }
 
 std::optional<IpAddress> PacketPath::stand_in_of(const base::Endpoint& remote) const {
-  for (const auto& stand_in : addresses_.stand_ins) {
-    if (stand_in.outside == remote) {
-      return stand_in.inside.address;
-    }
-  }
-  return std::nullopt;
+  return addresses_.stand_in_of(remote);
 }
 
-IpAddress PacketPath::loopback_of(const IpAddress& like) const {
-  return like.is_v4() ? IpAddress::v4(0x7f000001) : *IpAddress::parse("::1");
-}
-
-bool PacketPath::is_reachable(const IpAddress& destination) const {
-  return addresses_.map_host == destination || !flows::is_martian_destination(destination);
+std::string_view PacketPath::logged_rule(const Decision& decision) const {
+  return decision.log ? rulings_.policy().rule_name(decision.rule) : std::string_view();
 }
 
 void PacketPath::dropped(FlowIndex flow, Drop reason) {

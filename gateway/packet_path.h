@@ -29,7 +29,7 @@
 #include "gateway/fragments/fragment_path.h"
 #include "gateway/gateway_addresses.h"
 #include "gateway/onramp/tunnel.h"
-#include "gateway/policy/policy.h"
+#include "gateway/policy/rulings.h"
 #include "gateway/upgrade/sandbox_link.h"
 #include "gateway/upgrade/upgrades.h"
 
@@ -46,11 +46,11 @@ class PacketPath final : public TcpUpgrade::Owner,
     base::SipKey seed;
   };
 
-  PacketPath(EventLoop& loop, FlowKeeper& flows, const Policy& policy, SandboxLink& sandbox,
+  PacketPath(EventLoop& loop, FlowKeeper& flows, Rulings& rulings, SandboxLink& sandbox,
              GatewayAddresses addresses, const Fragments& fragments)
       : loop_(loop),
         flows_(flows),
-        policy_(policy),
+        rulings_(rulings),
         sandbox_(sandbox),
         addresses_(addresses),
         fragments_(fragments.timeout, fragments.seed, *this) {}
@@ -81,6 +81,7 @@ class PacketPath final : public TcpUpgrade::Owner,
 
   /// Who looks at the packets as they pass.
   [[nodiscard]] CaptureTap& capture() { return capture_; }
+  [[nodiscard]] const GatewayAddresses& addresses() const { return addresses_; }
   [[nodiscard]] const flows::DropCounters& drops() const { return drops_; }
   [[nodiscard]] const flows::WireCount& up() const { return up_; }
   [[nodiscard]] const flows::WireCount& down() const { return down_; }
@@ -156,9 +157,7 @@ class PacketPath final : public TcpUpgrade::Owner,
   void hold_for_capture(flows::FlowIndex index, flows::Side sender, const Tunnel& tunnel,
                         const RawPacket& raw, bool is_inbound);
 
-  [[nodiscard]] base::Endpoint upstream_of(const base::Endpoint& destination) const;
-  [[nodiscard]] bool is_reachable(const base::IpAddress& destination) const;
-  [[nodiscard]] base::IpAddress loopback_of(const base::IpAddress& like) const;
+  [[nodiscard]] std::string_view logged_rule(const Decision& decision) const;
   // Whether the packet is for the gateway itself, which has answered it then.
   bool is_for_gateway(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
   void icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
@@ -176,7 +175,7 @@ class PacketPath final : public TcpUpgrade::Owner,
 
   EventLoop& loop_;
   FlowKeeper& flows_;
-  const Policy& policy_;
+  Rulings& rulings_;
   SandboxLink& sandbox_;
   Upgrades* upgrades_ = nullptr;
   GatewayAddresses addresses_;

@@ -7,8 +7,10 @@ void PacketPath::hold_for_capture(flows::FlowIndex index, flows::Side sender, co
                                   const RawPacket& raw, bool is_inbound) {
   const flows::Flow& flow = flows_[index];
   Tunnel* owner = flows_.tunnel(flow.tunnel);
-  FlowNames names{
-      .tenant = {}, .tunnel = {}, .rule = policy_.rule_name(flow.rule), .host = flows_.host(flow)};
+  FlowNames names{.tenant = {},
+                  .tunnel = {},
+                  .rule = rulings_.policy().rule_name(flow.rule),
+                  .host = flows_.host(flow)};
   if (owner != nullptr) {
     names.tenant = owner->tenant().settings.name;
     names.tunnel = owner->info().name;

@@ -5,10 +5,15 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "gateway/flow/sandbox_plan.h"
+#include "gateway/inspect/packet_text.h"
 #include "gateway/log.h"
 #include "gateway/onramp/seqpacket_tunnel.h"
 #include "gateway/onramp/tun_tunnel.h"
+#include "gateway/policy/explain.h"
+#include "gateway/policy/flow_plan.h"
+#include "gateway/policy/rejudge.h"
 
 namespace gateway {
 
@@ -22,6 +27,8 @@ using flows::FlowState;
 
 namespace {
 
+constexpr std::uint32_t kResetsAtOnce = 128;  // chosen: the TUN's queue has room for 500
+
 flows::HashSeed random_seed() {
   flows::HashSeed seed;
   // 16 bytes come whole once the kernel's pool is up (getrandom(2)).
@@ -33,7 +40,8 @@ flows::HashSeed random_seed() {
 
 SysResult<std::unique_ptr<Shard>> Shard::create(const Settings& settings,
                                                 const GatewayAddresses& addresses,
-                                                const Policy& policy, AuditLog& audit) {
+                                                std::shared_ptr<const Policy> policy,
+                                                AuditLog& audit) {
   auto loop = EventLoop::create();
   if (!loop) {
     return Unexpected{loop.error()};
@@ -46,7 +54,7 @@ SysResult<std::unique_ptr<Shard>> Shard::create(const Settings& settings,
   if (!sandbox) {
     return Unexpected{sandbox.error()};
   }
-  std::unique_ptr<Shard> shard(new Shard(settings, addresses, policy, audit,
+  std::unique_ptr<Shard> shard(new Shard(settings, addresses, std::move(policy), audit,
                                          std::move(loop).value(), std::move(region).value(),
                                          random_seed()));
   if (auto installed = shard->sandbox_.install(std::move(sandbox).value()); !installed) {
@@ -55,13 +63,15 @@ SysResult<std::unique_ptr<Shard>> Shard::create(const Settings& settings,
   return shard;
 }
 
-Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const Policy& policy,
-             AuditLog& audit, EventLoop loop, FlowRegion region, flows::HashSeed seed)
+Shard::Shard(const Settings& settings, const GatewayAddresses& addresses,
+             std::shared_ptr<const Policy> policy, AuditLog& audit, EventLoop loop,
+             FlowRegion region, flows::HashSeed seed)
     : loop_(std::move(loop)),
       region_(std::move(region)),
       flows_(region_, settings, seed, audit, loop_.now()),
       sandbox_(loop_, arena_, settings.io.coalesce, *this),
-      path_(loop_, flows_, policy, sandbox_, addresses,
+      rulings_(std::move(policy)),
+      path_(loop_, flows_, rulings_, sandbox_, addresses,
             {settings.flows.timeouts.fragments, {seed.low, seed.high}}),
       downgrade_(flows_, sandbox_),
       upgrade_(loop_, flows_, sandbox_, downgrade_, settings.handshake, path_),
@@ -81,7 +91,11 @@ Shard::Shard(const Settings& settings, const GatewayAddresses& addresses, const 
   for (const TenantSettings& tenant : settings.tenants) {
     tenants_[tenant.name] = std::make_unique<Tenant>(tenant);
   }
-  if (std::ranges::any_of(settings.rules, [](const Rule& rule) { return rule.then.has_value(); })) {
+  prepare_for(settings.rules);
+}
+
+void Shard::prepare_for(const std::vector<Rule>& rules) {
+  if (std::ranges::any_of(rules, [](const Rule& rule) { return rule.then.has_value(); })) {
     sandbox_.pool().keep_filled();
   }
 }
@@ -405,7 +419,6 @@ void Shard::reset_upgraded(EndReason reason) {
 // waits to be accepted, or has got no answer yet.
 template <class Wanted>
 void Shard::retire_upgraded(EndReason reason, Wanted wanted) {
-  constexpr std::uint32_t kResetsAtOnce = 128;  // chosen: the TUN's queue has room for 500
   std::uint32_t resets = 0;
   flows_.for_each([&](FlowIndex index) {
     if (!wanted(index)) {
@@ -507,6 +520,126 @@ void Shard::stop_capture(std::uint64_t id) {
   loop_.post([this, id] { path_.capture().remove(id); });
 }
 
+std::uint64_t Shard::reload(const std::shared_ptr<const Policy>& policy, const Settings& settings) {
+  return ask([this, &policy, &settings] { return reload_now(policy, settings); });
+}
+
+std::uint64_t Shard::reload_now(const std::shared_ptr<const Policy>& policy,
+                                const Settings& settings) {
+  flows_.set_timeouts(settings.flows.timeouts);
+  for (const TenantSettings& wanted : settings.tenants) {
+    if (const auto tenant = tenants_.find(wanted.name); tenant != tenants_.end()) {
+      tenant->second->settings.max_flows = wanted.max_flows;
+      tenant->second->settings.max_dials = wanted.max_dials;
+      tenant->second->settings.max_udp_sockets = wanted.max_udp_sockets;
+    }
+  }
+  prepare_for(settings.rules);
+  const std::shared_ptr<const Policy> before = rulings_.shared_policy();
+  rulings_.replace(policy);
+  std::uint64_t ended = 0;
+  flows_.for_each([&](FlowIndex index) {
+    if (is_as_ruled(index, *before)) {
+      return;
+    }
+    if (flows::is_denied(flows_[index])) {
+      flows_.end(index, EndReason::kPolicy);  // its next packet is judged anew
+      return;
+    }
+    if (flows_[index].binding == flows::kNone32) {
+      flows_.end(index, EndReason::kPolicy);
+    } else {
+      upgrade_.reset_unaccepted(index);
+      flows_.retire(index, EndReason::kPolicy, loop_.now());
+    }
+    if (++ended % kResetsAtOnce == 0) {
+      sandbox_.drain();
+    }
+  });
+  return ended;
+}
+
+bool Shard::is_as_ruled(FlowIndex index, const Policy& before) {
+  flows::Flow& flow = flows_[index];
+  const bool is_over = flow.end_reason != EndReason::kNone && !flows::is_denied(flow);
+  Tunnel* tunnel = flows_.tunnel(flow.tunnel);
+  if (is_over || tunnel == nullptr || flow.action == flows::Action::kDowngrade) {
+    return true;  // no rule has decided about a published port
+  }
+  const bool is_upgraded = flow.action == flows::Action::kUpgrade;
+  FlowFacts facts = facts_of(flow.key, std::nullopt, tunnel->tenant(), tunnel, flows_, loop_.now());
+  if (is_upgraded && flow.key.protocol == flows::Protocol::kIcmp) {
+    facts.icmp_type = 8;  // no other is upgraded
+  } else if (is_upgraded && flow.key.protocol == flows::Protocol::kIcmpv6) {
+    facts.icmp_type = 128;
+  }
+  const auto decision = rejudge(flow.rule, facts, before, rulings_.policy());
+  if (!decision) {
+    return true;
+  }
+  const bool same = decision->action == flow.action &&
+                    decision->then_downgrade == flows::is_upgraded_then_downgraded(flow) &&
+                    (!is_upgraded || flow.upstream == upstream_of(*decision, flow.key.destination,
+                                                                  path_.addresses()));
+  if (same) {
+    flow.rule = decision->rule;
+  }
+  return same;
+}
+
+base::Result<Explanation, std::string> Shard::explain(const ExplainQuery& query) {
+  return ask([this, &query] { return explain_now(query); });
+}
+
+base::Result<Explanation, std::string> Shard::explain_now(const ExplainQuery& query) {
+  const auto packet = parse_packet_text(query.packet);
+  if (!packet) {
+    return Unexpected{packet.error().to_string()};
+  }
+  const auto tenant =
+      query.tenant.empty() && tenants_.size() == 1 ? tenants_.begin() : tenants_.find(query.tenant);
+  if (tenant == tenants_.end()) {
+    return Unexpected{query.tenant.empty()
+                          ? std::string("--tenant is needed: there are several tenants")
+                          : "no tenant has the name '" + base::printable(query.tenant) + "'"};
+  }
+  const auto tunnel = tunnel_of(*tenant->second, query.tunnel, packet->source.address);
+  if (!tunnel) {
+    return Unexpected{tunnel.error()};
+  }
+  return gateway::explain(*packet, query,
+                          {.rulings = rulings_,
+                           .flows = flows_,
+                           .addresses = path_.addresses(),
+                           .tenant = *tenant->second,
+                           .tunnel = *tunnel,
+                           .now = loop_.now()});
+}
+
+// The one named, by name or id; else the one that claims `source`; else the tenant's only one.
+base::Result<const Tunnel*, std::string> Shard::tunnel_of(const Tenant& tenant,
+                                                          const std::string& name,
+                                                          const base::IpAddress& source) const {
+  const Tunnel* only = nullptr;
+  for (const auto& [id, tunnel] : tunnels_) {
+    if (&tunnel->tenant() != &tenant) {
+      continue;
+    }
+    if (!name.empty() && (tunnel->info().name == name || std::to_string(id) == name)) {
+      return tunnel.get();
+    }
+    only = tunnel.get();
+  }
+  if (!name.empty()) {
+    return Unexpected{"tenant '" + tenant.settings.name + "' has no tunnel '" +
+                      base::printable(name) + "'"};
+  }
+  if (const auto claimed = tenant.routes.find(source)) {
+    return flows_.tunnel(*claimed);
+  }
+  return tenant.tunnels == 1 ? only : nullptr;
+}
+
 GatewayStatus Shard::status() {
   return ask([this] { return status_now(); });
 }
@@ -555,6 +688,8 @@ GatewayStatus Shard::status_now() const {
                 .first_port = number(range.first_port),
                 .last_port = number(range.last_port),
                 .exhausted = path_.drops().of(Drop::kNoFreeBinding)};
+  status.rule_flows = rulings_.counts();
+  status.default_rule_flows = rulings_.default_count();
   status.stats.started_ns = base::to_nanoseconds(started_);
   status.stats.flows_opened = flows_.opened();
   status.stats.flows_ended = flows_.ended();

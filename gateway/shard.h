@@ -25,6 +25,7 @@
 #include "gateway/downgrade/tcp_publisher.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/flow/flow_region.h"
+#include "gateway/inspect/explanation.h"
 #include "gateway/inspect/status.h"
 #include "gateway/log.h"
 #include "gateway/loop/event_loop.h"
@@ -34,6 +35,7 @@
 #include "gateway/onramp/packet_arena.h"
 #include "gateway/onramp/tunnel.h"
 #include "gateway/packet_path.h"
+#include "gateway/policy/rulings.h"
 #include "gateway/upgrade/sandbox_link.h"
 #include "gateway/upgrade/upgrades.h"
 
@@ -44,7 +46,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   /// Makes the flow region and the sandbox. Everything passed in outlives the shard.
   static base::SysResult<std::unique_ptr<Shard>> create(const Settings& settings,
                                                         const GatewayAddresses& addresses,
-                                                        const Policy& policy, AuditLog& audit);
+                                                        std::shared_ptr<const Policy> policy,
+                                                        AuditLog& audit);
   /// Ends every flow (kShutdown), closes every tunnel, ends the sandbox.
   ~Shard();
   Shard(const Shard&) = delete;
@@ -69,13 +72,19 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   [[nodiscard]] bool kill_flow(std::uint64_t id);
   void start_capture(CaptureJob job);
   void stop_capture(std::uint64_t id);
+  /// Takes over other rules, limits of tenants and timeouts. How many flows had to end, which the
+  /// rules that are new would not have let in; all others go on as they are.
+  std::uint64_t reload(const std::shared_ptr<const Policy>& policy, const Settings& settings);
+  /// Fails with what is wrong with the question.
+  [[nodiscard]] base::Result<Explanation, std::string> explain(const ExplainQuery& query);
   /// Everything but the names of rules and the refusals of contexts, which the shard does not know.
   [[nodiscard]] GatewayStatus status();
   [[nodiscard]] const base::Fd& flow_region() const { return region_.fd(); }
 
  private:
-  Shard(const Settings& settings, const GatewayAddresses& addresses, const Policy& policy,
-        AuditLog& audit, EventLoop loop, FlowRegion region, flows::HashSeed seed);
+  Shard(const Settings& settings, const GatewayAddresses& addresses,
+        std::shared_ptr<const Policy> policy, AuditLog& audit, EventLoop loop, FlowRegion region,
+        flows::HashSeed seed);
 
   // Runs `task` on the shard's thread and waits for its answer.
   template <class Task>
@@ -120,10 +129,17 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   template <class Wanted>
   void retire_upgraded(flows::EndReason reason, Wanted wanted);
   void restore_sandbox();
+  void prepare_for(const std::vector<Rule>& rules);
   void tick(base::Instant now);
   void shut_down();
   [[nodiscard]] GatewayStatus status_now() const;
   [[nodiscard]] bool kill_now(std::uint64_t id);
+  std::uint64_t reload_now(const std::shared_ptr<const Policy>& policy, const Settings& settings);
+  // Whether a flow that the rules `before` had let in, or refused, has the same of those in force.
+  [[nodiscard]] bool is_as_ruled(flows::FlowIndex index, const Policy& before);
+  [[nodiscard]] base::Result<Explanation, std::string> explain_now(const ExplainQuery& query);
+  [[nodiscard]] base::Result<const Tunnel*, std::string> tunnel_of(
+      const Tenant& tenant, const std::string& name, const base::IpAddress& source) const;
 
   // In the order in which they need each other.
   EventLoop loop_;
@@ -132,6 +148,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   PacketArena arena_;
   FlowKeeper flows_;
   SandboxLink sandbox_;
+  Rulings rulings_;
   PacketPath path_;
   TcpDowngrade downgrade_;
   TcpUpgrade upgrade_;

@@ -17,11 +17,13 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/utf8.h"
 #include "gateway/config/setting_list.h"
 #include "gateway/config/spelling.h"
 #include "gateway/config/yaml_tree.h"
 #include "gateway/control/socket_path.h"
 #include "gateway/onramp/gue_peers.h"
+#include "gateway/onramp/tunnel_context.h"
 
 namespace gateway {
 namespace {
@@ -105,6 +107,15 @@ class Loader {
     value(name, field, kind, comment);
   }
 
+  template <class Field, class SettingKind>
+  void required_unless(std::string_view name, std::string_view other, Field& field,
+                       const SettingKind& kind, std::string_view comment) {
+    if (scope().map->find(other) == nullptr) {
+      need(name);
+    }
+    value(name, field, kind, comment);
+  }
+
   template <class Value, class SettingKind>
   void list(std::string_view name, std::vector<Value>& field, const SettingKind& kind,
             std::string_view) {
@@ -136,6 +147,34 @@ class Loader {
     rule_out(nothing, name,
              "names nothing, so it could match nothing; leave the key out to match "
              "everything");
+  }
+
+  void labels(std::string_view name, std::vector<LabelMatch>& field, std::string_view) {
+    const YamlEntry* entry = take(name);
+    if (entry == nullptr) {
+      return;
+    }
+    const YamlNode& node = entry->value;
+    if (!node.is(Kind::kMap) || node.entries.empty()) {
+      report(node.is(Kind::kNull) ? entry->key.place : node.place, path_of(name),
+             "expected labels and their values such as {user: alice}, got " +
+                 (node.is(Kind::kMap) ? "none" : kind_name(node)));
+      return;
+    }
+    read_map(node, path_of(name), [&] {
+      for (const YamlEntry& label : node.entries) {
+        const std::string& key = label.key.text;
+        if (key.empty() || key.size() > kMaxLabelKeyBytes || !base::is_printable(key)) {
+          report(label.key.place, path_of(shown_key(label.key)),
+                 fmt::format("a label's name has 1 to {} printable characters", kMaxLabelKeyBytes));
+          scope().known.push_back(key);
+          continue;
+        }
+        field.push_back({key, {}});
+        any_of(key, field.back().values,
+               PatternKind{.of = "a label's value", .most_bytes = kMostPatternBytes}, {});
+      }
+    });
   }
 
   template <class Part>

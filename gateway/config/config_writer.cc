@@ -2,6 +2,8 @@
 
 #include <initializer_list>
 #include <optional>
+#include <set>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -44,6 +46,18 @@ class Writer {
     key(name, " " + kind.print(field), text);
   }
 
+  template <class Field, class SettingKind>
+  void required_unless(std::string_view name, std::string_view /*other*/, const Field& field,
+                       const SettingKind& kind, std::string_view text) {
+    required(name, field, kind, text);
+  }
+
+  void labels(std::string_view name, const std::vector<LabelMatch>& field, std::string_view text) {
+    if (!(brief_ && field.empty())) {
+      key(name, " " + print_labels(field), text);
+    }
+  }
+
   template <class Value, class SettingKind>
   void list(std::string_view name, const std::vector<Value>& field, const SettingKind& kind,
             std::string_view text) {
@@ -60,7 +74,9 @@ class Writer {
   template <class Value, class SettingKind>
   void any_of(std::string_view name, const std::vector<Value>& field, const SettingKind& kind,
               std::string_view text) {
-    list(name, field, kind, text);
+    if (!sample_from_ || !field.empty()) {  // empty, it would be a mistake
+      list(name, field, kind, text);
+    }
   }
 
   template <class Part>
@@ -94,9 +110,10 @@ class Writer {
     }
     if (!sample_from_) {  // a sample has no samples of its own
       sample_from_ = indent_;
+      explained_.clear();
       for (Part part : samples) {
         item(part);
-        brief_ = true;  // the first sample explains every key, the others are short
+        brief_ = true;  // the first sample explains every key that it has, the others the rest
       }
       brief_ = false;
       sample_from_.reset();
@@ -127,7 +144,7 @@ class Writer {
   }
 
   void key(std::string_view name, const std::string& rest, std::string_view text) {
-    if (!brief_) {
+    if (explained_.insert(std::string(name)).second || !brief_) {
       if (indent_ == 0) {
         out_ += '\n';
       }
@@ -156,7 +173,8 @@ class Writer {
   std::string out_;
   std::size_t indent_ = 0;
   bool dash_ = false;                       // the next key begins an item
-  bool brief_ = false;                      // only what differs from the default, unexplained
+  bool brief_ = false;                      // only what differs from the default
+  std::set<std::string> explained_;         // keys, in these samples
   std::optional<std::size_t> sample_from_;  // commented out, from this column on
 };
 

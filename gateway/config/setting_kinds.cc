@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "flows/host_name.h"
 #include "gateway/onramp/tunnel_context.h"
 
 namespace gateway {
@@ -106,6 +108,44 @@ constexpr std::array kProtocols = {NamedProtocol{"tcp", flows::Protocol::kTcp},
                                    NamedProtocol{"udp", flows::Protocol::kUdp},
                                    NamedProtocol{"icmp", flows::Protocol::kIcmp},
                                    NamedProtocol{"icmpv6", flows::Protocol::kIcmpv6}};
+
+struct NamedIcmpType {
+  std::string_view name;
+  IcmpType type;
+};
+constexpr std::array kIcmpTypes = {NamedIcmpType{"echo_request", {8, 128}},
+                                   NamedIcmpType{"echo_reply", {0, 129}}};
+constexpr std::array<std::string_view, 7> kDays = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+constexpr std::uint16_t kMinutesOfDay = 24 * 60;
+constexpr std::uint16_t kFarthestZoneMinutes = 14 * 60;  // +14:00 is Kiribati's
+constexpr std::uint32_t kMostRate = 1'000'000'000;       // one a nanosecond
+
+// Of "08:30"; up to 24:00.
+std::optional<std::uint16_t> minutes_in(std::string_view text) {
+  if (text.size() != 5 || text[2] != ':') {
+    return std::nullopt;
+  }
+  const auto hours = number_in<std::uint8_t>(text.substr(0, 2));
+  const auto minutes = number_in<std::uint8_t>(text.substr(3));
+  if (!hours || !minutes || *minutes > 59 || *hours * 60 + *minutes > kMinutesOfDay) {
+    return std::nullopt;
+  }
+  return static_cast<std::uint16_t>(*hours * 60 + *minutes);
+}
+
+std::optional<std::uint8_t> day_in(std::string_view text) {
+  const auto* day = std::ranges::find(kDays, text);
+  return day == kDays.end() ? std::nullopt
+                            : std::optional(static_cast<std::uint8_t>(day - kDays.begin()));
+}
+
+// As flows/dns_answer.h takes them.
+bool is_host_label(std::string_view label) {
+  static constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  return !label.empty() && label.size() <= 63 &&
+         label.find_first_not_of(kAllowed) == std::string_view::npos;
+}
 
 std::optional<uid_t> uid_of_user(const std::string& user) {
   std::array<char, 16 * 1024> room{};
@@ -369,6 +409,212 @@ Parsed<PortRange> PortRangeKind::parse(const Word& word) const {
 std::string PortRangeKind::print(const Value& value) const {
   const std::string first = std::to_string(number(value.first));
   return value.first == value.last ? first : first + "-" + std::to_string(number(value.last));
+}
+
+Parsed<std::string> PatternKind::parse(const Word& word) const {
+  if (word.text.empty() || word.text.size() > most_bytes || !base::is_printable(word.text)) {
+    return Unexpected{fmt::format("expected {}, 1 to {} printable characters, in which * stands "
+                                  "for anything",
+                                  of, most_bytes) +
+                      got(word)};
+  }
+  return std::string(word.text);
+}
+std::string PatternKind::print(const Value& value) const {
+  return yaml_text(value);
+}
+
+Parsed<std::string> HostPatternKind::parse(const Word& word) const {
+  const std::string expected =
+      "expected a host name such as example.com, or *.example.com for all below it";
+  std::string_view rest = word.text;
+  if (rest == "*") {
+    return std::string(rest);
+  }
+  const bool below = rest.starts_with("*.");
+  rest.remove_prefix(below ? 2 : 0);
+  if (rest.ends_with('.')) {
+    return Unexpected{expected + ", without the dot at its end" + got(word)};
+  }
+  if (base::IpAddress::parse(rest)) {
+    return Unexpected{expected + "; addresses belong to `destination`" + got(word)};
+  }
+  flows::HostName name;
+  while (!rest.empty()) {
+    const std::string_view label = rest.substr(0, rest.find('.'));
+    if (!is_host_label(label) || !name.append_label(label)) {
+      return Unexpected{expected + got(word)};
+    }
+    rest.remove_prefix(std::min(label.size() + 1, rest.size()));
+  }
+  if (name.is_empty()) {
+    return Unexpected{expected + got(word)};
+  }
+  return (below ? "*." : "") + std::string(name.text());
+}
+std::string HostPatternKind::print(const Value& value) const {
+  return yaml_text(value);
+}
+
+Parsed<IcmpType> IcmpTypeKind::parse(const Word& word) const {
+  for (const NamedIcmpType& named : kIcmpTypes) {
+    if (named.name == word.text) {
+      return named.type;
+    }
+  }
+  const auto value = number_in<std::uint8_t>(word.text);
+  if (!value) {
+    return Unexpected{"expected echo_request, echo_reply or an ICMP type from 0 to 255" +
+                      got(word)};
+  }
+  return IcmpType{*value, *value};
+}
+std::string IcmpTypeKind::print(Value value) const {
+  for (const NamedIcmpType& named : kIcmpTypes) {
+    if (named.type == value) {
+      return std::string(named.name);
+    }
+  }
+  return std::to_string(value.v4);
+}
+
+Parsed<TimeRange> TimeRangeKind::parse(const Word& word) const {
+  const std::size_t dash = word.text.find('-');
+  const auto begin = minutes_in(word.text.substr(0, dash));
+  const auto end =
+      dash == std::string_view::npos ? std::nullopt : minutes_in(word.text.substr(dash + 1));
+  if (!begin || !end || *begin == kMinutesOfDay) {
+    return Unexpected{"expected two times of the day such as 08:00-18:00" + got(word)};
+  }
+  if (*begin == *end) {
+    return Unexpected{std::string("begins when it ends; the whole day is 00:00-24:00")};
+  }
+  return TimeRange{*begin, *end};
+}
+std::string TimeRangeKind::print(Value value) const {
+  return fmt::format("\"{:02}:{:02}-{:02}:{:02}\"", value.begin / 60, value.begin % 60,
+                     value.end / 60, value.end % 60);
+}
+
+Parsed<DayRange> DayRangeKind::parse(const Word& word) const {
+  const std::size_t dash = word.text.find('-');
+  const auto first = day_in(word.text.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : day_in(word.text.substr(dash + 1));
+  if (!first || !last) {
+    return Unexpected{
+        "expected a day (mon, tue, wed, thu, fri, sat, sun) or a range such as "
+        "mon-fri" +
+        got(word)};
+  }
+  return DayRange{*first, *last};
+}
+std::string DayRangeKind::print(Value value) const {
+  const std::string first(kDays.at(value.first));
+  return value.first == value.last ? first : first + "-" + std::string(kDays.at(value.last));
+}
+
+Parsed<Zone> ZoneKind::parse(const Word& word) const {
+  if (word.text == "local") {
+    return Zone{};
+  }
+  if (word.text == "utc") {
+    return Zone{std::int16_t{0}};
+  }
+  const bool east = word.text.starts_with('+');
+  const auto minutes =
+      east || word.text.starts_with('-') ? minutes_in(word.text.substr(1)) : std::nullopt;
+  if (!minutes || *minutes > kFarthestZoneMinutes) {
+    return Unexpected{"expected local, utc, or a distance from utc such as \"+02:00\"" + got(word)};
+  }
+  return Zone{static_cast<std::int16_t>(east ? *minutes : -*minutes)};
+}
+std::string ZoneKind::print(Value value) const {
+  if (!value.minutes_east) {
+    return "local";
+  }
+  const int minutes = *value.minutes_east;
+  return minutes == 0 ? "utc"
+                      : fmt::format("\"{}{:02}:{:02}\"", minutes < 0 ? '-' : '+',
+                                    std::abs(minutes) / 60, std::abs(minutes) % 60);
+}
+
+Parsed<Rate> RateKind::parse(const Word& word) const {
+  const std::string expected =
+      fmt::format("expected a rate such as {0}100/s{1}{0}600/m{2}", before,
+                  longest > std::chrono::minutes(1) ? ", " : " or ",
+                  longest > std::chrono::minutes(1) ? fmt::format(" or {}1000/h", before) : "");
+  std::string_view text = word.text;
+  if (!text.starts_with(before)) {
+    return Unexpected{expected + got(word)};
+  }
+  text.remove_prefix(before.size());
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  const std::size_t slash = text.find('/');
+  const auto count = number_in<std::uint32_t>(text.substr(0, slash));
+  const auto span =
+      slash == std::string_view::npos ? std::nullopt : duration_of("1", text.substr(slash + 1));
+  const bool known = span && (*span == std::chrono::seconds(1) ||
+                              *span == std::chrono::minutes(1) || *span == std::chrono::hours(1));
+  if (!count || *count == 0 || *count > kMostRate || !known || *span > longest) {
+    return Unexpected{expected + got(word)};
+  }
+  return Rate{*count, *span};
+}
+std::string RateKind::print(Value value) const {
+  const std::string unit = print_duration(value.span).substr(1);
+  const std::string rate = fmt::format("{}{}/{}", before, value.count, unit);
+  return before.empty() ? rate : "\"" + rate + "\"";
+}
+
+Parsed<std::uint32_t> MoreThanKind::parse(const Word& word) const {
+  std::string_view text = word.text;
+  const bool more = text.starts_with('>');
+  text.remove_prefix(more ? 1 : 0);
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  const auto count = number_in<std::uint32_t>(text);
+  if (!more || !count) {
+    return Unexpected{"expected a number that is to be exceeded, such as \">50\"" + got(word)};
+  }
+  return *count;
+}
+std::string MoreThanKind::print(Value value) const {
+  return fmt::format("\">{}\"", value);
+}
+
+Parsed<Redirect> RedirectKind::parse(const Word& word) const {
+  if (const auto endpoint = base::Endpoint::parse(word.text);
+      endpoint && number(endpoint->port) != 0) {
+    return Redirect{endpoint->address, endpoint->port};
+  }
+  std::string_view host = word.text;
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  if (const auto address = base::IpAddress::parse(host)) {
+    return Redirect{*address, {}};
+  }
+  return Unexpected{
+      "expected an address, or one with a port: 192.0.2.1, 192.0.2.1:8080 or "
+      "\"[2001:db8::1]:8080\"" +
+      got(word)};
+}
+std::string RedirectKind::print(const Value& value) const {
+  const std::string text = number(value.port) == 0
+                               ? value.address.to_string()
+                               : base::Endpoint{value.address, value.port}.to_string();
+  return "\"" + text + "\"";
+}
+
+std::string print_labels(const std::vector<LabelMatch>& labels) {
+  std::string text;
+  for (const LabelMatch& label : labels) {
+    std::string values;
+    for (const std::string& value : label.values) {
+      values += (values.empty() ? "" : ", ") + yaml_text(value);
+    }
+    text += fmt::format("{}{}: [{}]", text.empty() ? "" : ", ", yaml_text(label.key), values);
+  }
+  return "{" + text + "}";
 }
 
 Parsed<flows::Protocol> ProtocolKind::parse(const Word& word) const {

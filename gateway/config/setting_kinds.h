@@ -139,6 +139,76 @@ struct PortRangeKind {
   [[nodiscard]] std::string print(const Value& value) const;
 };
 
+/// A text in which `*` stands for anything.
+struct PatternKind {
+  using Value = std::string;
+  std::string_view of;  // what it is a pattern of, for messages
+  std::size_t most_bytes = 0;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// A host name, `*.` and a domain for all names below it, or `*` for any. Lower case.
+struct HostPatternKind {
+  using Value = std::string;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// By number, or echo_request or echo_reply, whatever the family.
+struct IcmpTypeKind {
+  using Value = IcmpType;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// "08:00-18:00", "22:00-06:00", "00:00-24:00".
+struct TimeRangeKind {
+  using Value = TimeRange;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// "mon-fri", "sun".
+struct DayRangeKind {
+  using Value = DayRange;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// local, utc, or a distance from it such as "+02:00".
+struct ZoneKind {
+  using Value = Zone;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// "100/s", "600/m" and, where it may be so long, "1000/h".
+struct RateKind {
+  using Value = Rate;
+  std::chrono::nanoseconds longest{};
+  std::string_view before{};  // ">" where more than the rate is meant
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// ">50"
+struct MoreThanKind {
+  using Value = std::uint32_t;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// An address, with or without a port.
+struct RedirectKind {
+  using Value = Redirect;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// "{user: [alice]}"
+std::string print_labels(const std::vector<LabelMatch>& labels);
+
 /// By name, or by its IP protocol number.
 struct ProtocolKind {
   using Value = flows::Protocol;

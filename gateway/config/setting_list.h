@@ -10,6 +10,8 @@
 //     value(name, field, kind, comment)      one word; required() the same, and it must be there
 //     list(name, field, kind, comment)       words
 //     any_of(name, field, kind, comment)     words, at least one where the key is given
+//     labels(name, field, comment)           a map from words that the file chooses to any_of()
+//     required_unless(name, other, field, kind, comment)  required() where the key `other` is not
 //     section(name, part, comment)           a map, described by describe(visitor, part)
 //     sections(name, parts, comment, samples)  a list of maps; the samples are printed as comments
 //     optional_section(name, part, comment)  a map that need not be there: part is a std::optional
@@ -38,6 +40,7 @@ inline constexpr std::uint32_t kMostGuePeers = 1U << 20;
 // What fits into a UDP datagram over IPv4 with the longest GUE header that we send.
 inline constexpr std::uint32_t kMostGueMtu = 65'535 - 20 - 8 - 12;
 inline constexpr std::size_t kMostRules = flows::kDefaultRule;
+inline constexpr std::size_t kMostPatternBytes = 256;  // of a tunnel's labels, which are as long
 
 /// The name of the decision when no rule matches.
 inline constexpr std::string_view kDefaultRuleName = "default";
@@ -55,6 +58,8 @@ inline constexpr std::array<std::pair<std::string_view, flows::Action>, 4> kActi
      {"forward", flows::Action::kForward},
      {"reject", flows::Action::kReject},
      {"drop", flows::Action::kDrop}}};
+inline constexpr RateKind kNewFlows{.longest = std::chrono::minutes(1), .before = ">"};
+inline constexpr RateKind kLimit{.longest = std::chrono::hours(1)};
 inline constexpr std::array<std::pair<std::string_view, Then>, 1> kThens = {
     {{"downgrade", Then::kDowngrade}}};
 inline constexpr std::array<std::pair<std::string_view, flows::Protocol>, 2> kPublishable = {
@@ -79,6 +84,10 @@ inline constexpr std::array<std::pair<std::string_view, LogSettings::Level>, 5> 
 /// Ports are a matter of TCP and UDP.
 inline bool has_ports(flows::Protocol protocol) {
   return protocol == flows::Protocol::kTcp || protocol == flows::Protocol::kUdp;
+}
+
+inline bool is_icmp(flows::Protocol protocol) {
+  return protocol == flows::Protocol::kIcmp || protocol == flows::Protocol::kIcmpv6;
 }
 
 /// What `config default` shows where a list is empty.
@@ -118,12 +127,23 @@ inline std::vector<Rule> rules() {
   };
   Rule every_key{.name = "no-printers-for-guests", .match = {}, .action = Action::kReject};
   every_key.match = {.tenant = {"default"},
+                     .tunnel = {"guest-*"},
+                     .labels = {{.key = "user", .values = {"guest", "intern-*"}}},
                      .protocol = {Protocol::kTcp, Protocol::kUdp},
                      .source = {prefix("100.64.8.0/24")},
                      .destination = {prefix("10.20.0.0/16"), prefix("fd00:20::/32")},
                      .source_port = {ports(1024, 65535)},
                      .destination_port = {ports(631, 631), ports(9100, 9107)},
-                     .to_tunnel = false};
+                     .to_tunnel = false,
+                     .icmp_type = {},
+                     .name = {"printer.example.com", "*.printers.example.com"},
+                     .time = {{18 * 60, 8 * 60}},
+                     .days = {{0, 4}},
+                     .zone = {},
+                     .new_flows = Rate{.count = 100, .span = std::chrono::seconds(1)},
+                     .open_flows = 50};
+  every_key.limit = Rate{.count = 1000, .span = std::chrono::minutes(1)};
+  every_key.log = true;
   Rule metadata{.name = "no-metadata", .match = {}, .action = Action::kReject};
   metadata.match.destination = {prefix("169.254.0.0/16"), prefix("fe80::/10")};
   Rule peers{.name = "peers", .match = {}, .action = Action::kForward};
@@ -132,11 +152,16 @@ inline std::vector<Rule> rules() {
       .name = "audited-ssh", .match = {}, .action = Action::kUpgrade, .then = Then::kDowngrade};
   ssh.match.destination_port = {ports(22, 22)};
   ssh.match.to_tunnel = true;
+  Rule ping{.name = "no-ping-out", .match = {}, .action = Action::kReject};
+  ping.match.icmp_type = {{8, 128}};
+  Rule local_mirror{.name = "local-mirror", .match = {}, .action = Action::kUpgrade};
+  local_mirror.match.name = {"mirror.example.com"};
+  local_mirror.redirect = Redirect{*base::IpAddress::parse("127.0.0.1"), base::Port{3142}};
   Rule web{.name = "dns-and-web", .match = {}, .action = Action::kUpgrade};
   web.match.protocol = {Protocol::kTcp, Protocol::kUdp};
   web.match.destination_port = {ports(53, 53), ports(80, 80), ports(443, 443)};
-  return {every_key, metadata, ssh,
-          peers,     web,      {.name = "rest", .match = {}, .action = Action::kDrop}};
+  return {every_key, metadata,     ssh, peers,
+          ping,      local_mirror, web, {.name = "rest", .match = {}, .action = Action::kDrop}};
 }
 
 }  // namespace setting_samples
@@ -242,6 +267,12 @@ void describe(V& v, TenantSettings& tenant) {
 template <class V>
 void describe(V& v, RuleMatch& match) {
   v.any_of("tenant", match.tenant, TenantNameKind{}, "");
+  v.any_of("tunnel", match.tunnel,
+           PatternKind{.of = "a tunnel's name", .most_bytes = kMostPatternBytes},
+           "By name; * stands for anything.");
+  v.labels("labels", match.labels,
+           "That the tunnel's context has said. Each must be there, with one of the values; in\n"
+           "them * stands for anything.");
   v.any_of("protocol", match.protocol, ProtocolKind{},
            "tcp, udp, icmp, icmpv6, or an IP protocol number.");
   v.any_of("source", match.source, PrefixKind{}, "Of the flow's first packet.");
@@ -250,9 +281,31 @@ void describe(V& v, RuleMatch& match) {
   v.any_of("destination_port", match.destination_port, PortRangeKind{}, "");
   v.value("to_tunnel", match.to_tunnel, BoolKind{},
           "Whether an open tunnel of the same tenant claims the destination.");
+  v.any_of("icmp_type", match.icmp_type, IcmpTypeKind{},
+           "echo_request, echo_reply or a number. Of ICMP and ICMPv6.");
+  v.any_of("name", match.name, HostPatternKind{},
+           "What the destination was looked up as: a host, *. and a domain for all below it, or *\n"
+           "for any name. It holds only where a name server has answered the tenant so, over UDP\n"
+           "through the gateway, so let it ask one.");
+  v.any_of("time", match.time, TimeRangeKind{}, "Of the day. May go past midnight: 18:00-08:00.");
+  v.any_of("days", match.days, DayRangeKind{},
+           "Of the week, mon to sun; of the moment itself where `time` goes past midnight.");
+  v.value(
+      "zone", match.zone, ZoneKind{},
+      "Of time and days: local (the machine's), utc, or a distance from it such as \"+02:00\".");
+  v.value(
+      "new_flows", match.new_flows, setting_kinds::kNewFlows,
+      "The tunnel begins more flows than so many a second (s) or minute (m), this one and those\n"
+      "that were refused included.");
+  v.value("open_flows", match.open_flows, MoreThanKind{},
+          "The tunnel has more flows than so many already.");
   v.later("sni");
   v.later("host");
-  v.later("label");
+  const bool no_icmp = !match.protocol.empty() && std::ranges::none_of(match.protocol, is_icmp);
+  v.rule_out(no_icmp && !match.icmp_type.empty(), "icmp_type",
+             "can never match: none of the rule's protocols is ICMP");
+  const bool no_clock = match.time.empty() && match.days.empty();
+  v.rule_out(no_clock && match.zone != Zone{}, "zone", "is of `time` and `days`, and has neither");
   const bool no_ports = !match.protocol.empty() && std::ranges::none_of(match.protocol, has_ports);
   constexpr const char* kWhy = "can never match: none of the rule's protocols has ports";
   v.rule_out(no_ports && !match.source_port.empty(), "source_port", kWhy);
@@ -264,12 +317,29 @@ void describe(V& v, Rule& rule) {
   v.value("name", rule.name, NameKind{.reserved = kDefaultRuleName},
           "What the audit log and flowctl call it. Default: rule-N, N its position from 1.");
   v.section("match", rule.match, "Every key that is given must hold; a list means any of.");
-  v.required(
-      "action", rule.action, ChoiceKind<flows::Action>{setting_kinds::kActions},
+  v.required_unless(
+      "action", "redirect", rule.action, ChoiceKind<flows::Action>{setting_kinds::kActions},
       "upgrade: terminate and proxy it. forward: to the tunnel that claims the destination.\n"
       "reject: answer with RST or ICMP. drop: say nothing. `then: downgrade` after upgrade: the\n"
       "proxied connection becomes packets again, to the tunnel that claims the destination.");
   v.value("then", rule.then, ChoiceKind<Then>{setting_kinds::kThens}, "");
+  v.value(
+      "redirect", rule.redirect, RedirectKind{},
+      "With upgrade, which may be left out then: dials this address instead, at the port that\n"
+      "the client asked for or at another (192.0.2.1:8080). Of TCP, and of UDP in the address's\n"
+      "family. The gateway's own loopback is allowed. The audit log says both.");
+  v.value("limit", rule.limit, setting_kinds::kLimit,
+          "New flows by this rule, for each tenant by itself: so many a second (s), minute (m) or\n"
+          "hour (h). What is beyond is dropped without an answer.");
+  v.value("log", rule.log, BoolKind{},
+          "One line to stderr for each flow that the rule decides; at most 20 a second.");
+  const bool never_redirected =
+      !rule.match.protocol.empty() && std::ranges::none_of(rule.match.protocol, has_ports);
+  v.rule_out(rule.redirect && rule.action != flows::Action::kUpgrade, "redirect",
+             "goes with `action: upgrade` only");
+  v.rule_out(rule.redirect && rule.then, "redirect", "cannot go with `then`");
+  v.rule_out(rule.redirect && never_redirected, "redirect",
+             "can never be: none of the rule's protocols is tcp or udp");
   v.rule_out(rule.then && rule.action != flows::Action::kUpgrade, "then",
              "can only follow `action: upgrade`");
   v.rule_out(rule.then && rule.match.to_tunnel == false, "then",

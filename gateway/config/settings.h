@@ -110,15 +110,72 @@ struct PortRange {
   friend bool operator==(const PortRange&, const PortRange&) = default;
 };
 
+/// So many in a span of time.
+struct Rate {
+  std::uint32_t count = 0;
+  std::chrono::nanoseconds span = 1s;
+
+  friend bool operator==(const Rate&, const Rate&) = default;
+};
+
+/// A label that a tunnel must have, with one of these values; `*` in them stands for anything.
+struct LabelMatch {
+  std::string key;
+  std::vector<std::string> values;
+
+  friend bool operator==(const LabelMatch&, const LabelMatch&) = default;
+};
+
+/// The same message in both families; where it has one number, both are that.
+struct IcmpType {
+  std::uint8_t v4 = 0;
+  std::uint8_t v6 = 0;
+
+  friend bool operator==(const IcmpType&, const IcmpType&) = default;
+};
+
+/// Minutes of the day; over midnight where the end is before the begin.
+struct TimeRange {
+  std::uint16_t begin = 0;
+  std::uint16_t end = 0;  // exclusive; 1440 is the day's end
+
+  friend bool operator==(const TimeRange&, const TimeRange&) = default;
+};
+
+/// Days of the week, both included, from 0, which is Monday; over the week's end where the last is
+/// before the first.
+struct DayRange {
+  std::uint8_t first = 0;
+  std::uint8_t last = 0;
+
+  friend bool operator==(const DayRange&, const DayRange&) = default;
+};
+
+/// The machine's own, or so many minutes east of UTC.
+struct Zone {
+  std::optional<std::int16_t> minutes_east;
+
+  friend bool operator==(const Zone&, const Zone&) = default;
+};
+
 /// Every key that is given must hold; a list means any of.
 struct RuleMatch {
   std::vector<std::string> tenant;
+  std::vector<std::string> tunnel;  // names; `*` in them stands for anything
+  std::vector<LabelMatch> labels;   // of the tunnel; each must be there
   std::vector<flows::Protocol> protocol;
   std::vector<base::IpPrefix> source;
   std::vector<base::IpPrefix> destination;
   std::vector<PortRange> source_port;
   std::vector<PortRange> destination_port;
   std::optional<bool> to_tunnel;  // the destination is claimed by an open tunnel of the tenant
+  std::vector<IcmpType> icmp_type;
+  std::vector<std::string> name;  // "example.com", "*.example.com", "*"
+  std::vector<TimeRange> time;
+  std::vector<DayRange> days;
+  Zone zone;                                // of time and days
+  std::optional<Rate> new_flows;            // the tunnel begins more than so many; span: 1s or 1min
+  std::optional<std::uint32_t> open_flows;  // the tunnel has more than so many already
 
   friend bool operator==(const RuleMatch&, const RuleMatch&) = default;
 };
@@ -126,11 +183,22 @@ struct RuleMatch {
 /// What follows an upgrade, in place of a connection from the host's own network.
 enum class Then : std::uint8_t { kDowngrade };
 
+/// Another destination to dial. Port 0: the one that the client asked for.
+struct Redirect {
+  base::IpAddress address;
+  base::Port port{};
+
+  friend bool operator==(const Redirect&, const Redirect&) = default;
+};
+
 struct Rule {
   std::string name;
   RuleMatch match;
   flows::Action action = flows::Action::kUpgrade;
   std::optional<Then> then{};
+  std::optional<Redirect> redirect{};
+  std::optional<Rate> limit{};  // new flows, for each tenant by itself
+  bool log = false;
 
   friend bool operator==(const Rule&, const Rule&) = default;
 };

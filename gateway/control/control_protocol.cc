@@ -20,9 +20,11 @@ using Kind = ControlRequest::Kind;
 
 constexpr std::size_t kMostDepth = 4;
 constexpr std::size_t kShownBytes = 64;
+constexpr std::size_t kMostTextBytes = 253;        // as a host name has
+constexpr std::size_t kMostPathTextBytes = 1'500;  // so that it fits the request however escaped
 constexpr std::array kKinds = {Kind::kPing,   Kind::kTunnels, Kind::kTenants, Kind::kFlows,
                                Kind::kKill,   Kind::kNat,     Kind::kStats,   Kind::kDrops,
-                               Kind::kEvents, Kind::kCapture};
+                               Kind::kEvents, Kind::kCapture, Kind::kExplain, Kind::kReload};
 
 base::Unexpected<std::string> refused(const std::string& why) {
   return base::Unexpected{"request: " + why};
@@ -135,7 +137,16 @@ void write_nat(JsonWriter& reply, const NatStatus& nat) {
   reply.number("exhausted", nat.exhausted).close_object();
 }
 
-void write_stats(JsonWriter& reply, const GatewayStats& stats, std::int64_t now_ns) {
+void write_rules(JsonWriter& reply, const GatewayStatus& status) {
+  reply.open_array("rules");
+  for_each_rule(status, [&](std::string_view rule, std::uint64_t flows) {
+    reply.open_object().text("rule", rule).number("flows", flows).close_object();
+  });
+  reply.close_array();
+}
+
+void write_stats(JsonWriter& reply, const GatewayStatus& status, std::int64_t now_ns) {
+  const GatewayStats& stats = status.stats;
   reply.open_object("stats").text("version", version());
   reply.number("uptime_ms", milliseconds_between(stats.started_ns, now_ns));
   reply.number("flows", stats.flows).number("flows_max", stats.flows_max);
@@ -150,6 +161,7 @@ void write_stats(JsonWriter& reply, const GatewayStats& stats, std::int64_t now_
   reply.number("audit_write_errors", stats.audit_write_errors);
   write_count(reply, "up", stats.up);
   write_count(reply, "down", stats.down);
+  write_rules(reply, status);
   reply.close_object();
 }
 
@@ -165,6 +177,76 @@ void write_drops(JsonWriter& reply, const GatewayStatus& status) {
   write_counts(reply, "packet", status.drops);
   write_counts(reply, "tunnel", status.refusals);
   reply.close_array();
+}
+
+void write_verdicts(JsonWriter& reply, const std::vector<RuleVerdict>& rules) {
+  reply.open_array("rules");
+  for (const RuleVerdict& verdict : rules) {
+    reply.open_object().text("rule", verdict.rule).flag("matches", verdict.matches);
+    if (!verdict.matches) {
+      reply.text("key", verdict.key).text("found", verdict.found).text("wanted", verdict.wanted);
+    }
+    reply.close_object();
+  }
+  reply.close_array();
+}
+
+void write_or_null(JsonWriter& reply, std::string_view key, std::string_view text) {
+  text.empty() ? reply.null(key) : reply.text(key, text);
+}
+
+void write_explanation(JsonWriter& reply, const Explanation& explanation) {
+  reply.open_object("explanation").text("packet", explanation.packet);
+  reply.text("tenant", explanation.tenant);
+  write_or_null(reply, "tunnel", explanation.tunnel);
+  if (!explanation.tunnel.empty()) {
+    reply.number("tunnel_id", explanation.tunnel_id);
+  }
+  write_or_null(reply, "name", explanation.host);
+  explanation.flow ? reply.number("flow", *explanation.flow) : reply.null("flow");
+  write_verdicts(reply, explanation.rules);
+  reply.text("rule", explanation.rule).text("action", explanation.action);
+  if (!explanation.then.empty()) {
+    reply.text("then", explanation.then);
+  }
+  write_or_null(reply, "upstream", explanation.upstream);
+  write_or_null(reply, "to_tunnel", explanation.to_tunnel);
+  write_or_null(reply, "refusal", explanation.refusal.value_or(""));
+  reply.text("says", explanation.says).open_array("limits");
+  for (const Usage& usage : explanation.limits) {
+    reply.open_object().text("of", usage.of).number("used", usage.used);
+    reply.number("most", usage.most).close_object();
+  }
+  reply.close_array().close_object();
+}
+
+// The text of a member that a request may have.
+base::Result<void, std::string> read_text(const json& member, std::string_view key,
+                                          std::size_t most_bytes, std::string& into) {
+  if (!member.is_string()) {
+    return refused("'" + std::string(key) + "' must be a text");
+  }
+  const auto& text = member.get_ref<const std::string&>();
+  if (text.size() > most_bytes || !base::is_printable(text)) {
+    return refused("'" + std::string(key) + "' must be at most " + std::to_string(most_bytes) +
+                   " printable bytes");
+  }
+  into = text;
+  return {};
+}
+
+// Where the query has the member of that name; null when it has none.
+std::string* text_of(ExplainQuery& query, std::string_view key) {
+  if (key == "packet") {
+    return &query.packet;
+  }
+  if (key == "tenant") {
+    return &query.tenant;
+  }
+  if (key == "tunnel") {
+    return &query.tunnel;
+  }
+  return key == "name" ? &query.host : nullptr;
 }
 
 }  // namespace
@@ -191,6 +273,10 @@ std::string_view name(ControlRequest::Kind kind) {
       return "events";
     case Kind::kCapture:
       return "capture";
+    case Kind::kExplain:
+      return "explain";
+    case Kind::kReload:
+      return "reload";
   }
   base::check_failed("kind is a ControlRequest::Kind", __FILE__, __LINE__);
 }
@@ -205,6 +291,8 @@ std::string_view name(ControlError error) {
       return "busy";
     case ControlError::kNotFound:
       return "not_found";
+    case ControlError::kBadConfig:
+      return "bad_config";
     case ControlError::kFailed:
       return "failed";
   }
@@ -244,12 +332,24 @@ base::Result<ControlRequest, std::string> parse_request(std::span<const std::byt
         return refused("'snaplen' must be a number of bytes");
       }
       request.snap_bytes = member.get<std::uint32_t>();
+    } else if (std::string* text = text_of(request.query, key);
+               text != nullptr && *kind == Kind::kExplain) {
+      if (auto read = read_text(member, key, kMostTextBytes, *text); !read) {
+        return base::Unexpected{read.error()};
+      }
+    } else if (key == "config" && *kind == Kind::kReload) {
+      if (auto read = read_text(member, key, kMostPathTextBytes, request.config); !read) {
+        return base::Unexpected{read.error()};
+      }
     } else if (key != "request") {
       return refused("unknown key " + shown(key));
     }
   }
   if (*kind == Kind::kKill && !value->contains("id")) {
     return refused("'id' is missing: the flow to kill");
+  }
+  if (*kind == Kind::kExplain && !value->contains("packet")) {
+    return refused("'packet' is missing: the packet to explain");
   }
   return request;
 }
@@ -270,6 +370,13 @@ std::string request_line(const ControlRequest& request) {
   }
   if (request.snap_bytes > 0) {
     json.number("snaplen", request.snap_bytes);
+  }
+  if (!request.config.empty()) {
+    json.text("config", request.config);
+  }
+  if (request.kind == Kind::kExplain) {
+    json.text("packet", request.query.packet).text("tenant", request.query.tenant);
+    json.text("tunnel", request.query.tunnel).text("name", request.query.host);
   }
   json.close_object();
   return line + '\n';
@@ -300,6 +407,36 @@ std::string events_reply() {
   return "{\"ok\":true}\n";
 }
 
+std::string reload_reply(const ReloadReport& report) {
+  std::string line;
+  JsonWriter reply(line);
+  if (!report.problems.empty()) {
+    reply.open_object().flag("ok", false).text("code", name(ControlError::kBadConfig));
+    reply.text("error", report.problems.front()).open_array("problems");
+    for (const std::string& problem : report.problems) {
+      reply.element(problem);
+    }
+    reply.close_array().close_object();
+    return line + '\n';
+  }
+  reply.open_object().flag("ok", true).open_object("reload").number("rules", report.rules);
+  reply.number("flows_ended", report.flows_ended).open_array("after_restart");
+  for (const std::string& key : report.after_restart) {
+    reply.element(key);
+  }
+  reply.close_array().close_object().close_object();
+  return line + '\n';
+}
+
+std::string explain_reply(const Explanation& explanation) {
+  std::string line;
+  JsonWriter reply(line);
+  reply.open_object().flag("ok", true);
+  write_explanation(reply, explanation);
+  reply.close_object();
+  return line + '\n';
+}
+
 std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t now_ns) {
   std::string line;
   JsonWriter reply(line);
@@ -319,7 +456,7 @@ std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t no
       write_nat(reply, status.nat);
       break;
     case Kind::kStats:
-      write_stats(reply, status.stats, now_ns);
+      write_stats(reply, status, now_ns);
       break;
     case Kind::kDrops:
       write_drops(reply, status);
@@ -327,6 +464,8 @@ std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t no
     case Kind::kPing:
     case Kind::kKill:
     case Kind::kEvents:
+    case Kind::kExplain:
+    case Kind::kReload:
       base::check_failed("the reply is made of the status", __FILE__, __LINE__);
   }
   reply.close_object();

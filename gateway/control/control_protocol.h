@@ -7,6 +7,8 @@
 //     {"request":"tunnels"}            {"ok":true,"tunnels":[{"id":1,"tenant":"acme",...},...]}
 //     {"request":"kill","id":17}       {"ok":false,"code":"not_found","error":"no flow has the id
 //     17"}
+//     {"request":"reload"}             {"ok":true,"reload":{"rules":7,"flows_ended":2,...}}
+//     {"request":"explain","packet":"tcp 10.0.0.2:4000 > 192.0.2.1:443","tenant":"acme"}
 //
 // The reply to `flows` holds no flows but their names, and brings the flow region along, read-only
 // (SCM_RIGHTS on its first byte): a client maps it and reads the flows without asking any further.
@@ -49,11 +51,15 @@ struct ControlRequest {
     kDrops,
     kEvents,
     kCapture,
+    kExplain,
+    kReload,
   };
   Kind kind{};
   std::uint64_t flow_id = 0;          // kKill
   std::vector<std::string> filter{};  // kEvents, kCapture: terms of a FlowFilter, not read yet
   std::uint32_t snap_bytes = 0;       // kCapture: of each packet; 0: all
+  ExplainQuery query{};               // kExplain
+  std::string config{};               // kReload: a file; empty: the gateway's own
 
   friend bool operator==(const ControlRequest&, const ControlRequest&) = default;
 };
@@ -71,6 +77,7 @@ enum class ControlError : std::uint8_t {
   kNotAllowed,  // not from this uid
   kBusy,        // too many clients at once
   kNotFound,
+  kBadConfig,  // `problems` in the reply are all that is wrong with it
   kFailed,
 };
 std::string_view name(ControlError error);  // "not_found"
@@ -80,6 +87,8 @@ std::string error_reply(ControlError error, std::string_view message);
 std::string ping_reply();
 std::string kill_reply();
 std::string events_reply();
+std::string explain_reply(const Explanation& explanation);
+std::string reload_reply(const ReloadReport& report);
 /// Of kTunnels, kTenants, kNat, kStats, kDrops and, with the names of what flows refer to, kFlows
 /// and kCapture.
 /// `now_ns` is CLOCK_MONOTONIC.

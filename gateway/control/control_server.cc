@@ -138,6 +138,10 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
         return events(*request);
       case Kind::kCapture:
         return capture(*request);
+      case Kind::kExplain:
+        return {explain(request->query), {}};
+      case Kind::kReload:
+        return {reload_reply(source_.reload(request->config)), {}};
       case Kind::kTunnels:
       case Kind::kTenants:
       case Kind::kNat:
@@ -154,6 +158,12 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
     }
     log_info("flow was killed by a control client flow={}", id);
     return kill_reply();
+  }
+
+  std::string explain(const ExplainQuery& query) {
+    const auto explanation = source_.explain(query);
+    return explanation ? explain_reply(*explanation)
+                       : error_reply(ControlError::kBadRequest, explanation.error());
   }
 
   ControlAnswer flows() {

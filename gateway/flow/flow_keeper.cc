@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "gateway/flow/sandbox_plan.h"
+#include "gateway/log.h"
 
 namespace gateway {
 
@@ -51,11 +52,8 @@ Tunnel* FlowKeeper::tunnel(std::uint32_t id) const {
 base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const Opening& opening,
                                                Instant now) {
   Tenant& tenant = opening.tunnel.tenant();
-  if (tenant.flows >= tenant.settings.max_flows) {
-    return Unexpected{Drop::kTenantFlowLimit};
-  }
-  if (!audit_.accepts_starts()) {
-    return Unexpected{Drop::kAuditBacklog};
+  if (const auto limit = limit_met(tenant, key, opening.action)) {
+    return Unexpected{*limit};
   }
   auto index = table_.insert(key, now, [&](Flow& flow) {
     flow.tunnel = opening.tunnel.id();
@@ -64,7 +62,9 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
     flow.rule = opening.rule;
     flow.action = opening.action;
     flow.state = opening.state;
-    flow.name = host_names_.find(key.tenant, key.destination.address, now);
+    flow.name = opening.name != flows::kNoName
+                    ? opening.name
+                    : host_names_.find(key.tenant, key.destination.address, now);
     flow.outer_port = opening.tunnel.outer_port;
   });
   if (!index) {
@@ -88,7 +88,39 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
   ++opened_;
   wheel_.arm(*index, now + timeout(table_[*index]));
   log(*index, AuditEvent::Kind::kFlowStart);
+  if (!opening.logged_rule.empty() && lines_.take(now)) {
+    say(*index, opening.logged_rule, tenant);
+  }
   return index;
+}
+
+// A refusal is what the operator wants to know, under `liftgate run`, too.
+void FlowKeeper::say(FlowIndex index, std::string_view rule, const Tenant& tenant) {
+  const Flow& flow = table_[index];
+  const std::string_view name = flow.name == flows::kNoName ? "" : names_.text(flow.name);
+  log_at(flows::is_denied(flow) ? LogLevel::kWarn : LogLevel::kInfo,
+         "flow decided rule={} action={} flow={} tenant={} protocol={} source={} destination={} "
+         "name={}",
+         rule, flows::name(flow.action), flow.id, tenant.settings.name,
+         flows::protocol_name(flow.key.protocol), flow.key.source.to_string(),
+         flow.key.destination.to_string(), name);
+}
+
+std::optional<Drop> FlowKeeper::limit_met(const Tenant& tenant, const flows::FlowKey& key,
+                                          flows::Action action) const {
+  if (tenant.flows >= tenant.settings.max_flows) {
+    return Drop::kTenantFlowLimit;
+  }
+  if (!audit_.accepts_starts()) {
+    return Drop::kAuditBacklog;
+  }
+  if (table_.size() == table_.capacity()) {
+    return Drop::kFlowTableFull;
+  }
+  if (needs_binding(key, action) && bindings_.claimed() == bindings_.capacity()) {
+    return Drop::kNoFreeBinding;
+  }
+  return std::nullopt;
 }
 
 bool FlowKeeper::may_speak_for(std::uint32_t id, const Tunnel& from) const {
@@ -158,7 +190,7 @@ void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCou
   flows::WireCount& count = initiator ? flow.up : flow.down;
   count.packets += wire.packets;
   count.bytes += wire.bytes;
-  if (flow.end_reason == EndReason::kKilled) {
+  if (flows::is_stopped(flow)) {
     return;  // who goes on sending does not keep it alive
   }
   flow.last_seen_ns = base::to_nanoseconds(now);

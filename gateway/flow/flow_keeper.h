@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/result.h"
@@ -21,6 +22,7 @@
 #include "flows/drop.h"
 #include "flows/expiry_wheel.h"
 #include "flows/flow_table.h"
+#include "flows/token_bucket.h"
 #include "gateway/config/settings.h"
 #include "gateway/flow/flow_region.h"
 #include "gateway/flow/host_names.h"
@@ -51,12 +53,16 @@ class FlowKeeper {
     std::uint32_t peer_tunnel = flows::kNone32;
     base::Endpoint upstream;
     flows::FlowState state{};
+    flows::NameIndex name = flows::kNoName;  // of the destination; none: the last that is known
+    std::string_view logged_rule{};          // the rule that decided, if a line is wanted
   };
 
   FlowKeeper(FlowRegion& region, const Settings& settings, flows::HashSeed seed, AuditLog& audit,
              base::Instant now);
 
   void set_servant(Servant& servant) { servant_ = &servant; }
+  /// From now on. Flows that are there follow when their present timer has run out.
+  void set_timeouts(const Timeouts& timeouts) { timeouts_ = timeouts; }
 
   /// A new flow, with its binding when it is an upgraded or downgraded TCP flow, and two when it is
   /// both. Fails with the limit that it
@@ -64,10 +70,21 @@ class FlowKeeper {
   base::Result<flows::FlowIndex, flows::Drop> open(const flows::FlowKey& key,
                                                    const Opening& opening, base::Instant now);
 
+  /// The limit that another flow of the tenant would meet in open().
+  [[nodiscard]] std::optional<flows::Drop> limit_met(const Tenant& tenant,
+                                                     const flows::FlowKey& key,
+                                                     flows::Action action) const;
+
   /// What a name server answered to the initiator of `flow`: flows to those addresses that begin
   /// from now on carry the name.
   void learn(flows::FlowIndex flow, const flows::DnsAnswer& answer, base::Instant now) {
     host_names_.learn(table_[flow].key.tenant, answer, now);
+  }
+
+  /// What a tenant's name servers have called an address.
+  [[nodiscard]] KnownNames names_of(std::uint32_t tenant, const base::IpAddress& address,
+                                    base::Instant now) const {
+    return host_names_.all(tenant, address, now);
   }
 
   /// Whether `from` speaks for the end `side` of the flow: its tunnel does, and so does one that
@@ -82,7 +99,7 @@ class FlowKeeper {
              const flows::Packet& packet, base::Instant now);
   /// A packet of the flow that the initiator's tunnel did not carry: not counted.
   void keep_alive(flows::FlowIndex index, base::Instant now) {
-    if (table_[index].end_reason != flows::EndReason::kKilled) {
+    if (!flows::is_stopped(table_[index])) {
       table_[index].last_seen_ns = base::to_nanoseconds(now);
     }
   }
@@ -133,6 +150,7 @@ class FlowKeeper {
                     base::Instant now);
   void expire_one(flows::FlowIndex index, base::Instant now);
   void log(flows::FlowIndex index, AuditEvent::Kind kind);
+  void say(flows::FlowIndex index, std::string_view rule, const Tenant& tenant);
 
   Timeouts timeouts_;
   flows::FlowTable table_;
@@ -141,6 +159,7 @@ class FlowKeeper {
   HostNames host_names_;
   nat::BindingTable bindings_;
   AuditLog& audit_;
+  flows::TokenBucket lines_{20, 20};  // chosen: what a person can read; the audit log has them all
   Servant* servant_ = nullptr;
   std::unordered_map<std::uint32_t, Tunnel*> tunnels_;  // by id
   std::uint64_t opened_ = 0;

@@ -1,6 +1,7 @@
 #include "gateway/flow/host_names.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace gateway {
 
@@ -23,31 +24,57 @@ void HostNames::learn(std::uint32_t tenant, const flows::DnsAnswer& answer, base
 void HostNames::remember(OfTenant& tenant, const IpAddress& address, NameIndex name,
                          base::Instant until) {
   names_.use(name);
+  std::vector<Named> names = {{name, until}};
+  if (const auto known = tenant.by_address.find(address); known != tenant.by_address.end()) {
+    for (const Named& before : known->second.names) {
+      if (before.name != name && names.size() < KnownNames::kMost) {
+        names_.use(before.name);
+        names.push_back(before);
+      }
+    }
+  }
   forget(tenant, address);
-  if (tenant.by_address.size() >= kMaxPerTenant) {
+  while (tenant.names + names.size() > kMaxPerTenant) {
     forget(tenant, IpAddress(tenant.oldest_first.front()));
   }
+  tenant.names += names.size();
   const auto place = tenant.oldest_first.insert(tenant.oldest_first.end(), address);
-  tenant.by_address.emplace(address, Known{name, until, place});
+  tenant.by_address.emplace(address, Known{std::move(names), place});
 }
 
 void HostNames::forget(OfTenant& tenant, const IpAddress& address) {
   const auto known = tenant.by_address.find(address);
   if (known != tenant.by_address.end()) {
-    names_.release(known->second.name);
+    for (const Named& named : known->second.names) {
+      names_.release(named.name);
+    }
+    tenant.names -= known->second.names.size();
     tenant.oldest_first.erase(known->second.place);
     tenant.by_address.erase(known);
   }
 }
 
 NameIndex HostNames::find(std::uint32_t tenant, const IpAddress& address, base::Instant now) const {
+  const KnownNames names = all(tenant, address, now);
+  return names.count == 0 ? flows::kNoName : names.list.front().index;
+}
+
+KnownNames HostNames::all(std::uint32_t tenant, const IpAddress& address, base::Instant now) const {
+  KnownNames names;
   const auto of_tenant = tenants_.find(tenant);
   if (of_tenant == tenants_.end()) {
-    return flows::kNoName;
+    return names;
   }
   const auto known = of_tenant->second.by_address.find(address);
-  const bool is_known = known != of_tenant->second.by_address.end() && now < known->second.until;
-  return is_known ? known->second.name : flows::kNoName;
+  if (known == of_tenant->second.by_address.end()) {
+    return names;
+  }
+  for (const Named& named : known->second.names) {
+    if (now < named.until) {
+      names.add({names_.text(named.name), named.name});
+    }
+  }
+  return names;
 }
 
 }  // namespace gateway

@@ -1,14 +1,19 @@
-// HostNames: which name each tenant was last given an address for.
+// HostNames: which names each tenant was given an address for, the last first.
 //
 // Learned from the DNS answers that pass by (flows/dns_answer.h), forgotten some time after their
 // TTL, those learned first when a tenant has too many. A tenant's names are its own: what one
 // was told says nothing about another's flows.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <map>
+#include <span>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/ip_address.h"
 #include "base/time.h"
@@ -17,11 +22,30 @@
 
 namespace gateway {
 
+/// Names that an address was given as, the last one first.
+struct KnownNames {
+  static constexpr std::size_t kMost = 4;  // chosen: what share an address of a content network
+
+  struct Name {
+    std::string_view text;  // valid until names are learned
+    flows::NameIndex index = flows::kNoName;
+  };
+  std::array<Name, kMost> list{};
+  std::size_t count = 0;
+
+  void add(const Name& name) {
+    if (count < kMost) {
+      list[count++] = name;
+    }
+  }
+  [[nodiscard]] std::span<const Name> all() const { return std::span(list).first(count); }
+};
+
 /// Belongs to the shard's thread. Allocates when it learns, not when it is asked.
 class HostNames {
  public:
   // Chosen: what a browser's day brings to one tenant's devices; 0.5 MB.
-  static constexpr std::size_t kMaxPerTenant = 4096;
+  static constexpr std::size_t kMaxPerTenant = 4096;  // names of addresses
   // Programs keep addresses for longer than they may.
   static constexpr base::Duration kLeastLife = std::chrono::minutes(5);
   static constexpr base::Duration kLongestLife = std::chrono::hours(24);
@@ -29,19 +53,25 @@ class HostNames {
   explicit HostNames(flows::NameTable& names) : names_(names) {}
 
   void learn(std::uint32_t tenant, const flows::DnsAnswer& answer, base::Instant now);
-  /// kNoName when there is none. The caller counts its use in the table.
+  /// The last one. kNoName when there is none. The caller counts its use in the table.
   [[nodiscard]] flows::NameIndex find(std::uint32_t tenant, const base::IpAddress& address,
                                       base::Instant now) const;
+  [[nodiscard]] KnownNames all(std::uint32_t tenant, const base::IpAddress& address,
+                               base::Instant now) const;
 
  private:
-  struct Known {
+  struct Named {
     flows::NameIndex name;
     base::Instant until;
+  };
+  struct Known {
+    std::vector<Named> names;  // the last first, at most KnownNames::kMost
     std::list<base::IpAddress>::iterator place;
   };
   struct OfTenant {
     std::map<base::IpAddress, Known> by_address;  // ordered: strangers choose the keys
     std::list<base::IpAddress> oldest_first;
+    std::size_t names = 0;  // of all of them together
   };
 
   void remember(OfTenant& tenant, const base::IpAddress& address, flows::NameIndex name,

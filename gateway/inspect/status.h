@@ -8,12 +8,17 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/ip_prefix.h"
+#include "base/result.h"
 #include "flows/drop.h"
 #include "flows/flow.h"
+#include "gateway/inspect/explanation.h"
+#include "gateway/inspect/flow_json.h"
+#include "gateway/inspect/reload_report.h"
 
 namespace gateway {
 
@@ -84,12 +89,24 @@ struct GatewayStats {
 struct GatewayStatus {
   std::vector<TunnelStatus> tunnels;
   std::vector<TenantStatus> tenants;
-  std::vector<std::string> rules;  // names, by index
+  std::vector<std::string> rules;         // names, by the number that flows have
+  std::vector<std::uint64_t> rule_flows;  // that each has decided
+  std::uint64_t default_rule_flows = 0;   // that none has
   NatStatus nat;
   GatewayStats stats;
   std::vector<NamedCount> drops;     // packets and flows, every flows::Drop
   std::vector<NamedCount> refusals;  // tunnels, every way a context or peer is refused
 };
+
+/// Calls `visit(name, flows)` for every rule and for the default.
+template <class Visit>
+void for_each_rule(const GatewayStatus& status, Visit visit) {
+  for (std::size_t i = 0; i < status.rules.size(); ++i) {
+    visit(std::string_view(status.rules[i]),
+          i < status.rule_flows.size() ? status.rule_flows[i] : 0);
+  }
+  visit(kDefaultRuleName, status.default_rule_flows);
+}
 
 /// What the control server needs of the gateway. Calls come from the control thread and wait for
 /// the shard; none of them is on a packet's path.
@@ -101,6 +118,10 @@ class StatusSource {
   virtual const base::Fd& flow_region() const = 0;
   /// Ends the flow with this id, resetting both ends. False when there is none.
   virtual bool kill_flow(std::uint64_t id) = 0;
+  /// What it would do with a packet. Fails with what is wrong with the question.
+  virtual base::Result<Explanation, std::string> explain(const ExplainQuery& query) = 0;
+  /// Takes over the configuration in the file at `path`; empty: the one it was started with.
+  virtual ReloadReport reload(const std::string& path) = 0;
 };
 
 }  // namespace gateway

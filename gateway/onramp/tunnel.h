@@ -14,6 +14,7 @@
 #include "flows/packet.h"
 #include "gateway/onramp/raw_packet.h"
 #include "gateway/onramp/tenant.h"
+#include "gateway/policy/flow_rate.h"
 
 namespace gateway {
 
@@ -78,6 +79,7 @@ class Tunnel {
   std::uint64_t dropped_packets = 0;
   std::uint32_t flows = 0;       // whose initiator is here
   std::uint32_t peer_flows = 0;  // forwarded to here
+  FlowRate new_flows;            // that it begins
 
   /// Of the packets at hand: the peer's outer port, where answers must go to it; else 0.
   base::Port outer_port{};

@@ -1,84 +1,62 @@
 #include "gateway/policy/policy.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "gateway/config/setting_list.h"
 
 namespace gateway {
-namespace {
 
-bool within(const std::vector<base::IpPrefix>& prefixes, const base::IpAddress& address) {
-  return prefixes.empty() || std::ranges::any_of(prefixes, [&](const base::IpPrefix& prefix) {
-           return prefix.contains(address);
-         });
-}
-
-bool within(const std::vector<PortRange>& ranges, flows::Protocol protocol, base::Port port) {
-  return ranges.empty() ||
-         (has_ports(protocol) && std::ranges::any_of(ranges, [&](PortRange range) {
-            return range.first <= port && port <= range.last;
-          }));
-}
-
-std::uint32_t id_of(const std::string& name, const std::vector<TenantSettings>& tenants) {
-  const auto found = std::ranges::find(tenants, name, &TenantSettings::name);
-  CHECK(found != tenants.end());
-  return found->id;
-}
-
-}  // namespace
-
-Policy::Policy(const Settings& settings) {
-  CHECK(settings.rules.size() <= kMostRules);
-  rules_.reserve(settings.rules.size());
-  for (const Rule& rule : settings.rules) {
-    rules_.emplace_back(rule, settings.tenants);
+Policy::Policy(const Settings& settings, std::vector<std::uint16_t> numbers)
+    : rules_(settings.rules), numbers_(std::move(numbers)) {
+  CHECK(rules_.size() <= kMostRules);
+  for (std::size_t i = numbers_.size(); i < rules_.size(); ++i) {
+    numbers_.push_back(static_cast<std::uint16_t>(i));
   }
-}
-
-Decision Policy::decide(const flows::FlowKey& key, bool to_tunnel) const {
+  compiled_.reserve(rules_.size());
   for (std::size_t i = 0; i < rules_.size(); ++i) {
-    if (rules_[i].matches(key, to_tunnel)) {
-      return {rules_[i].action, static_cast<std::uint16_t>(i), rules_[i].then_downgrade};
-    }
-  }
-  return {to_tunnel ? flows::Action::kForward : flows::Action::kUpgrade, flows::kDefaultRule};
-}
-
-std::string_view Policy::rule_name(std::uint16_t rule) const {
-  return rule < rules_.size() ? std::string_view(rules_[rule].name) : kDefaultRuleName;
-}
-
-Policy::CompiledRule::CompiledRule(const Rule& rule,
-                                   const std::vector<TenantSettings>& known_tenants)
-    : name(rule.name),
-      action(rule.action),
-      then_downgrade(rule.then == Then::kDowngrade),
-      source(rule.match.source),
-      destination(rule.match.destination),
-      source_port(rule.match.source_port),
-      destination_port(rule.match.destination_port),
-      to_tunnel(rule.match.to_tunnel) {
-  for (const std::string& tenant : rule.match.tenant) {
-    tenants.push_back(id_of(tenant, known_tenants));
-  }
-  std::ranges::sort(tenants);
-  for (const flows::Protocol protocol : rule.match.protocol) {
-    protocols.set(static_cast<std::uint8_t>(protocol));
-  }
-  if (rule.match.protocol.empty()) {
-    protocols.set();
+    compiled_.emplace_back(rules_[i], settings.tenants);
+    by_name_.emplace(rules_[i].name, i);
+    by_number_.emplace(numbers_[i], i);
   }
 }
 
-bool Policy::CompiledRule::matches(const flows::FlowKey& key, bool is_to_tunnel) const {
-  return (!to_tunnel || *to_tunnel == is_to_tunnel) &&
-         protocols.test(static_cast<std::uint8_t>(key.protocol)) &&
-         (tenants.empty() || std::ranges::binary_search(tenants, key.tenant)) &&
-         within(destination_port, key.protocol, key.destination.port) &&
-         within(source_port, key.protocol, key.source.port) &&
-         within(destination, key.destination.address) && within(source, key.source.address);
+Decision Policy::decide(const FlowFacts& facts) const {
+  std::size_t i = 0;
+  while (i < compiled_.size() && compiled_[i].first_failed(facts)) {
+    ++i;
+  }
+  return decision_of(i, facts);
+}
+
+Decision Policy::decision_of(std::size_t position, const FlowFacts& facts) const {
+  if (position >= rules_.size()) {
+    return {facts.to_tunnel ? flows::Action::kForward : flows::Action::kUpgrade,
+            flows::kDefaultRule};
+  }
+  const Rule& rule = rules_[position];
+  return {.action = rule.action,
+          .rule = numbers_[position],
+          .then_downgrade = rule.then == Then::kDowngrade,
+          .redirect = rule.redirect,
+          .log = rule.log,
+          .name = compiled_[position].name_of(facts)};
+}
+
+std::size_t Policy::position_of(std::uint16_t number) const {
+  const auto numbered = by_number_.find(number);
+  return numbered == by_number_.end() ? rules_.size() : numbered->second;
+}
+
+std::optional<std::size_t> Policy::find(const Rule& rule) const {
+  const auto named = by_name_.find(rule.name);
+  const bool same = named != by_name_.end() && rules_[named->second] == rule;
+  return same ? std::optional(named->second) : std::nullopt;
+}
+
+std::string_view Policy::rule_name(std::uint16_t number) const {
+  const std::size_t position = position_of(number);
+  return position < rules_.size() ? std::string_view(rules_[position].name) : kDefaultRuleName;
 }
 
 }  // namespace gateway

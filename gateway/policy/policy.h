@@ -6,24 +6,26 @@
 // 53 is not DNS. tests/gateway/policy/policy_test.cc states the same.
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "base/ip_prefix.h"
 #include "flows/flow.h"
-#include "flows/flow_key.h"
 #include "gateway/config/settings.h"
+#include "gateway/policy/compiled_rule.h"
 
 namespace gateway {
 
 struct Decision {
   flows::Action action{};
-  std::uint16_t rule = flows::kDefaultRule;  // index into the rules of the settings
+  std::uint16_t rule = flows::kDefaultRule;  // its number
   bool then_downgrade = false;
+  std::optional<Redirect> redirect{};      // dials this instead
+  bool log = false;                        // a line is wanted
+  bool is_over_limit = false;              // the rule lets no more flows begin now
+  flows::NameIndex name = flows::kNoName;  // of the destination, that the rule asked for
 
   friend bool operator==(const Decision&, const Decision&) = default;
 };
@@ -31,36 +33,37 @@ struct Decision {
 /// Immutable, so any thread may ask.
 class Policy {
  public:
-  /// `settings` have been checked: every tenant that a rule names exists.
-  explicit Policy(const Settings& settings);
+  /// `settings` have been checked: every tenant that a rule names exists. `numbers` are the rules'
+  /// (RuleNames); without, a rule's number is its position.
+  explicit Policy(const Settings& settings, std::vector<std::uint16_t> numbers = {});
+  Policy(const Policy&) = delete;
+  Policy& operator=(const Policy&) = delete;
 
-  /// `key` is of the flow's first packet. `to_tunnel`: an open tunnel of the same tenant claims the
-  /// destination.
-  [[nodiscard]] Decision decide(const flows::FlowKey& key, bool to_tunnel) const;
+  /// Knows no limits: see Rulings.
+  [[nodiscard]] Decision decide(const FlowFacts& facts) const;
+  /// What follows if the rule at this position decides; behind the last, the default.
+  [[nodiscard]] Decision decision_of(std::size_t position, const FlowFacts& facts) const;
 
-  /// "default" for flows::kDefaultRule and for an index that no rule has.
-  [[nodiscard]] std::string_view rule_name(std::uint16_t rule) const;
   [[nodiscard]] std::size_t rule_count() const { return rules_.size(); }
+  [[nodiscard]] const Rule& rule(std::size_t position) const { return rules_[position]; }
+  /// As decide() asks it.
+  [[nodiscard]] const CompiledRule& compiled(std::size_t position) const {
+    return compiled_[position];
+  }
+  [[nodiscard]] std::uint16_t number_of(std::size_t position) const { return numbers_[position]; }
+  /// Behind the last: the default's, and that of a number which no rule has.
+  [[nodiscard]] std::size_t position_of(std::uint16_t number) const;
+  /// "default" for what no rule has.
+  [[nodiscard]] std::string_view rule_name(std::uint16_t number) const;
+  /// Where a rule is that is the same in all but its place.
+  [[nodiscard]] std::optional<std::size_t> find(const Rule& rule) const;
 
  private:
-  // A RuleMatch made ready to be asked.
-  struct CompiledRule {
-    explicit CompiledRule(const Rule& rule, const std::vector<TenantSettings>& known_tenants);
-    [[nodiscard]] bool matches(const flows::FlowKey& key, bool is_to_tunnel) const;
-
-    std::string name;
-    flows::Action action;
-    bool then_downgrade;
-    std::vector<std::uint32_t> tenants;  // ids, sorted; empty lists here mean any
-    std::bitset<256> protocols;
-    std::vector<base::IpPrefix> source;
-    std::vector<base::IpPrefix> destination;
-    std::vector<PortRange> source_port;
-    std::vector<PortRange> destination_port;
-    std::optional<bool> to_tunnel;
-  };
-
-  std::vector<CompiledRule> rules_;
+  std::vector<CompiledRule> compiled_;  // what decide() walks, in one piece
+  std::vector<Rule> rules_;
+  std::vector<std::uint16_t> numbers_;
+  std::unordered_map<std::uint16_t, std::size_t> by_number_;
+  std::unordered_map<std::string_view, std::size_t> by_name_;  // in rules_
 };
 
 }  // namespace gateway

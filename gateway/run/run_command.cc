@@ -118,12 +118,10 @@ std::string control_path_for_run(const std::string& configured) {
   return daemon.parent_path() / ("run-" + std::to_string(::getpid()) + ".sock");
 }
 
-Settings settings_for_run(const RunOptions& options) {
-  Settings settings = options.settings;
+Settings settings_for_run(const RunOptions& options, Settings settings) {
   if (!options.audit_path.empty()) {
     settings.audit_path = options.audit_path;
   }
-  settings.control_path = control_path_for_run(settings.control_path);
   // stderr belongs to the command: only what it must know.
   settings.log.level = std::max(settings.log.level, LogSettings::Level::kWarn);
   return settings;
@@ -225,7 +223,8 @@ std::optional<std::string> why_no_map_host(const base::IpAddress& address) {
 }
 
 int run(const RunOptions& options) {
-  const Settings settings = settings_for_run(options);
+  Settings settings = settings_for_run(options, options.settings);
+  settings.control_path = control_path_for_run(settings.control_path);
   const sigset_t ignored = netns::ignored_signals();
   auto supervised = supervise();
   if (!supervised) {
@@ -258,6 +257,16 @@ int run(const RunOptions& options) {
     return fail(created.error());
   }
   Gateway& gateway = **created;
+  gateway.set_configuration(options.config_path,
+                            [&](const std::string& path) -> base::Result<Settings, ConfigProblems> {
+                              auto loaded = load_config_file(path);
+                              if (!loaded) {
+                                return loaded;
+                              }
+                              Settings again = settings_for_run(options, std::move(*loaded));
+                              again.control_path = settings.control_path;
+                              return again;
+                            });
   if (const auto opened = gateway.open_control(); !opened) {
     return fail(opened.error());
   }

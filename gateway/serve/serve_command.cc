@@ -21,11 +21,12 @@ int fail(const base::Error& error) {
 }
 
 // Ends the context on SIGINT and SIGTERM, unless whoever started us had them ignored, as a shell
-// does with SIGINT for what it puts into the background; SIGHUP opens the audit log again.
+// does with SIGINT for what it puts into the background; SIGHUP opens the audit log again, and
+// takes over the configuration file as it is now.
 class Signals {
  public:
-  Signals(asio::io_context& context, Gateway& gateway)
-      : context_(context), gateway_(gateway), set_(context, SIGHUP) {
+  Signals(asio::io_context& context, Gateway& gateway, bool has_config)
+      : context_(context), gateway_(gateway), has_config_(has_config), set_(context, SIGHUP) {
     for (const int signal : {SIGINT, SIGTERM}) {
       if (!netns::is_ignored(signal)) {
         set_.add(signal);
@@ -43,6 +44,9 @@ class Signals {
       if (signal == SIGHUP) {
         gateway_.reopen_audit();
         log_info("audit log reopened");
+        if (has_config_) {
+          gateway_.reload({});
+        }
         wait();
         return;
       }
@@ -53,6 +57,7 @@ class Signals {
 
   asio::io_context& context_;
   Gateway& gateway_;
+  bool has_config_;
   asio::signal_set set_;
 };
 
@@ -67,7 +72,7 @@ void block_stop_signals() {
 
 }  // namespace
 
-int serve(const Settings& settings) {
+int serve(const Settings& settings, const std::string& config_path) {
   configure_log(settings.log);
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
@@ -76,7 +81,8 @@ int serve(const Settings& settings) {
   if (!gateway) {
     return fail(gateway.error());
   }
-  const Signals signals(context, **gateway);
+  (*gateway)->set_configuration(config_path, load_config_file);
+  const Signals signals(context, **gateway, !config_path.empty());
   if (const auto opened = (*gateway)->open_control(); !opened) {
     return fail(opened.error());
   }

@@ -1,11 +1,14 @@
 // `liftgate serve`: the daemon.
 #pragma once
 
+#include <string>
+
 #include "gateway/config/settings.h"
 
 namespace gateway {
 
 /// Serves until SIGINT or SIGTERM. The exit status of the process.
-int serve(const Settings& settings);
+/// `config_path`: where they are from, for reloads; empty: nowhere.
+int serve(const Settings& settings, const std::string& config_path);
 
 }  // namespace gateway

@@ -124,6 +124,10 @@ std::string metrics_text(const GatewayStatus& status, std::int64_t now_ns) {
   add_counts(metrics, status.refusals);
   metrics.counter("drops_total", "Packets and flows that went nowhere, by reason.");
   add_counts(metrics, status.drops);
+  metrics.counter("rule_flows_total", "New flows that each rule has decided.");
+  for_each_rule(status, [&](std::string_view rule, std::uint64_t flows) {
+    metrics.sample("rule", rule, flows);
+  });
   metrics.gauge("nat_bindings", "NAT bindings in use.").sample(status.nat.claimed);
   metrics.gauge("nat_bindings_limit", "NAT bindings that there are.").sample(status.nat.capacity);
   metrics.counter("sandbox_restarts_total", "Sandboxes started after the first.")

@@ -144,6 +144,9 @@ void DatagramUpgrade::join(Mapping& mapping, FlowIndex flow) {
   Flow& record = flows_[flow];
   mapping.flows.insert(flow);
   ++mapping.remotes[record.key.destination.address];
+  if (record.upstream != record.key.destination) {
+    mapping.elsewhere[record.upstream].push_back(flow);
+  }
   record.attachment = mapping.index;
 }
 
@@ -152,6 +155,11 @@ void DatagramUpgrade::detach(FlowIndex flow) {
   Mapping& mapping = *mappings_[record.attachment];
   record.attachment = flows::kNone32;
   mapping.flows.erase(flow);
+  if (const auto there = mapping.elsewhere.find(record.upstream);
+      there != mapping.elsewhere.end() && std::erase(there->second, flow) > 0 &&
+      there->second.empty()) {
+    mapping.elsewhere.erase(there);
+  }
   const auto remote = mapping.remotes.find(record.key.destination.address);
   if (--remote->second == 0) {
     mapping.remotes.erase(remote);
@@ -182,6 +190,9 @@ void DatagramUpgrade::send(FlowIndex flow, const RawPacket& packet, const Packet
   mapping.tunnel = flows_[flow].tunnel;
   mapping.outer_port = flows_[flow].outer_port;
   use(mapping);
+  if (!mapping.elsewhere.empty()) {
+    await_answer(mapping, flow);
+  }
   set_path_options(mapping, parsed);
   auto rest = content(packet, parsed);
   const std::size_t each = packet.vnet.is_gso() ? packet.vnet.gso_bytes : rest.size();
@@ -190,6 +201,18 @@ void DatagramUpgrade::send(FlowIndex flow, const RawPacket& packet, const Packet
     rest = rest.subspan(piece.size());
     send_one(mapping, flow, piece, packet, parsed);
   } while (!rest.empty());
+}
+
+// Of the flows that go to the same endpoint elsewhere, the one that has asked last is answered.
+void DatagramUpgrade::await_answer(Mapping& mapping, FlowIndex flow) {
+  const auto there = mapping.elsewhere.find(flows_[flow].upstream);
+  if (there == mapping.elsewhere.end()) {
+    return;
+  }
+  const auto mine = std::ranges::find(there->second, flow);
+  if (mine != there->second.end()) {
+    std::rotate(mine, mine + 1, there->second.end());
+  }
 }
 
 // As socket options, and only when they change: a client's packets are nearly always alike, and
@@ -328,6 +351,9 @@ bool DatagramUpgrade::lets_in(const Mapping& mapping, const IpAddress& remote) c
 }
 
 FlowKey DatagramUpgrade::key_of(const Mapping& mapping, const Endpoint& remote) const {
+  if (const auto there = mapping.elsewhere.find(remote); there != mapping.elsewhere.end()) {
+    return flows_[there->second.back()].key;
+  }
   const Endpoint& source = mapping.source.endpoint;
   FlowKey key{.source = source,
               .destination = {owner_.inside_of(remote.address), remote_port(remote, source)},

@@ -22,6 +22,7 @@
 #include <array>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -141,6 +142,9 @@ class DatagramUpgrade {
     base::Port outer_port{};                // and its outer port (flows/flow.h)
     std::unordered_set<flows::FlowIndex> flows;
     std::unordered_map<base::IpAddress, std::uint32_t, Hash> remotes;  // and how many flows each
+    // Its flows whose datagrams go to another endpoint than the client has named, by that one: what
+    // comes from there is an answer to the last of them that has asked.
+    std::map<base::Endpoint, std::vector<flows::FlowIndex>> elsewhere;
     base::Instant last_used{};
     std::list<Mapping*>::iterator by_use;
     int discover = -1;  // IP_MTU_DISCOVER as last set
@@ -162,6 +166,7 @@ class DatagramUpgrade {
   bool evict_idle(Budget& budget);
   void join(Mapping& mapping, flows::FlowIndex flow);
   void use(Mapping& mapping);
+  void await_answer(Mapping& mapping, flows::FlowIndex flow);
   void set_path_options(Mapping& mapping, const flows::Packet& parsed);
   void send_one(Mapping& mapping, flows::FlowIndex flow, std::span<std::byte> content,
                 const RawPacket& packet, const flows::Packet& parsed);

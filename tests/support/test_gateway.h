@@ -55,6 +55,20 @@ class TestGateway : public gateway::StatusSource {
     return found.has_value();
   }
 
+  base::Result<gateway::Explanation, std::string> explain(
+      const gateway::ExplainQuery& query) override {
+    asked = query;
+    if (explanation.says.empty()) {
+      return base::Unexpected{std::string("no tenant has the name 'x'")};
+    }
+    return explanation;
+  }
+
+  gateway::ReloadReport reload(const std::string& path) override {
+    asked_config = path;
+    return reloaded;
+  }
+
   /// A TCP flow of tenant 1, tunnel 4 and rule 0; `fill` may change all but its key. Its id.
   template <class Fill>
   std::uint64_t add_flow(const std::string& source, const std::string& destination, Fill fill) {
@@ -93,6 +107,10 @@ class TestGateway : public gateway::StatusSource {
  public:
   flows::FlowTable table;
   gateway::GatewayStatus state;
+  gateway::ExplainQuery asked;       // last, by explain()
+  std::string asked_config;          // last, by reload()
+  gateway::ReloadReport reloaded;    // its answer
+  gateway::Explanation explanation;  // its answer; says nothing: it refuses
 };
 
 }  // namespace test_support

@@ -93,6 +93,20 @@ for its keys); else a table for each interval, and with --json an object for eac
 Sort keys: rate, up, down, packets, bytes, flows, age, id; the highest first.
 )";
 
+constexpr std::string_view kExplain =
+    R"(What the gateway would do with the first packet of a flow: which rule decides, which key of each
+earlier rule does not hold, where the flow would go, and which limits it meets. Nothing is sent, and
+nothing changes.
+)";
+
+constexpr std::string_view kPacketForms =
+    R"(PACKET, in one word or several:
+
+  tcp|udp SOURCE:PORT > DESTINATION:PORT     IPv6 stands in brackets
+  icmp|icmpv6 SOURCE > DESTINATION [type N] [code N] [id N]    an echo request without a type
+  NUMBER SOURCE > DESTINATION                another IP protocol
+)";
+
 const std::vector<OptionInfo>& options() {
   static const std::vector<OptionInfo> kOptions = {
       {Option::kSocket, "--socket", "", "PATH",
@@ -114,6 +128,12 @@ const std::vector<OptionInfo>& options() {
       {Option::kOnce, "--once", "", "", "one table and no more"},
       {Option::kLimit, "--limit", "", "N", "rows of a table; default: 20"},
       {Option::kWatch, "--watch", "", "", "again for each interval, until it is interrupted"},
+      {Option::kTenant, "--tenant", "", "NAME",
+       "whose packet it is; needed where there are several tenants"},
+      {Option::kTunnel, "--tunnel", "", "NAME",
+       "where it comes from, or its id. Default: the tunnel that claims the source,\n"
+       "else the only one of the tenant"},
+      {Option::kName, "--name", "", "HOST", "as if the destination had been looked up as that"},
   };
   return kOptions;
 }
@@ -217,6 +237,15 @@ const std::vector<CommandInfo>& commands() {
        {"flowctl completion bash > ~/.local/share/bash-completion/completions/flowctl",
         "flowctl completion zsh > ~/.zfunc/_flowctl",
         "flowctl completion fish > ~/.config/fish/completions/flowctl.fish"}},
+      {Command::kExplain,
+       "explain",
+       Operands::kPacket,
+       "what would become of a packet, and which rule decides",
+       {Option::kTenant, Option::kTunnel, Option::kName},
+       kExplain,
+       {"flowctl explain 'tcp 10.0.0.2:4000 > 192.0.2.1:443' --tenant acme",
+        "flowctl explain 'udp [fd00::2]:5000 > [2001:db8::1]:53' --name example.com",
+        "flowctl --json explain 'icmp 10.0.0.2 > 192.0.2.1' | jq .rule"}},
   };
   return kCommands;
 }
@@ -284,11 +313,16 @@ std::string_view shown(Operands operands) {
       return "ID";
     case Operands::kShell:
       return "bash|zsh|fish";
+    case Operands::kPacket:
+      return "PACKET";
   }
   return "";
 }
 
 std::string_view explained(Operands operands) {
+  if (operands == Operands::kPacket) {
+    return kPacketForms;
+  }
   return operands == Operands::kFilter ? kFilterTerms : "";
 }
 

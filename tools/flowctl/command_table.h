@@ -24,10 +24,11 @@ enum class Command : std::uint8_t {
   kCapture,
   kTop,
   kCompletion,
+  kExplain,
 };
 
 /// What stands behind a command.
-enum class Operands : std::uint8_t { kNone, kFilter, kFlowId, kShell };
+enum class Operands : std::uint8_t { kNone, kFilter, kFlowId, kShell, kPacket };
 
 /// What an option sets.
 enum class Option : std::uint8_t {
@@ -46,6 +47,9 @@ enum class Option : std::uint8_t {
   kOnce,
   kLimit,
   kWatch,
+  kTenant,
+  kTunnel,
+  kName,
 };
 
 struct OptionInfo {
@@ -81,7 +85,7 @@ const OptionInfo& info_of(Option option);
 /// Those that every command takes.
 std::span<const Option> common_options();
 
-/// "[FILTER]", "ID", or nothing.
+/// "[FILTER]", "ID", "PACKET", or nothing.
 std::string_view shown(Operands operands);
 /// What they may be, for --help; empty where nothing needs saying.
 std::string_view explained(Operands operands);

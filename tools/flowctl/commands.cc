@@ -11,6 +11,7 @@
 #include "tools/flowctl/capture_command.h"
 #include "tools/flowctl/completion.h"
 #include "tools/flowctl/events_command.h"
+#include "tools/flowctl/explain_command.h"
 #include "tools/flowctl/flow_output.h"
 #include "tools/flowctl/gateway_access.h"
 #include "tools/flowctl/human.h"
@@ -285,6 +286,20 @@ Facts facts_of_stats(const Json& stats) {
       {"audit write errors", digits_at(stats, "audit_write_errors")}};
 }
 
+// Those that have decided anything.
+void print_rules(const Context& context, const Json& rules) {
+  std::vector<Row> rows;
+  for (const Json& one : rules) {
+    if (number_at(one, "flows") > 0) {
+      rows.push_back({{text_at(one, "rule")}, {digits_at(one, "flows")}});
+    }
+  }
+  if (!rows.empty()) {
+    context.output.text() +=
+        "\n" + table_text({{"RULE"}, {"FLOWS DECIDED", true}}, rows, context.colours);
+  }
+}
+
 Done stats(const Context& context) {
   if (context.options.watch) {
     return watch_stats(context.options, context.output, context.colours);
@@ -298,6 +313,7 @@ Done stats(const Context& context) {
     print_object(context.output, stats);
   } else {
     context.output.text() += facts_text(facts_of_stats(stats), context.colours);
+    print_rules(context, stats.at("rules"));
   }
   return {};
 }
@@ -354,6 +370,8 @@ Done run_command(const Context& context) {
     case Command::kCompletion:
       context.output.text() += completion(context.options.shell);
       return {};
+    case Command::kExplain:
+      return explain(context.options, context.output, context.colours);
     case Command::kNone:
       break;
   }

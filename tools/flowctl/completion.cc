@@ -75,6 +75,7 @@ std::string words_after(const CommandInfo& info) {
     case Operands::kShell:
       return "bash zsh fish";
     case Operands::kNone:
+    case Operands::kPacket:
     case Operands::kFlowId:
       break;
   }
@@ -189,6 +190,7 @@ std::string zsh_operands(const CommandInfo& info) {
       return " '1:flow:_flowctl_ids'";
     case Operands::kShell:
       return " '1:shell:(bash zsh fish)'";
+    case Operands::kPacket:
     case Operands::kNone:
       break;
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "gateway/inspect/packet_text.h"
 
 namespace flowctl {
 namespace {
@@ -145,6 +146,15 @@ class Reader {
       case Option::kWatch:
         options_.watch = true;
         return;
+      case Option::kTenant:
+        options_.query.tenant = value;
+        return;
+      case Option::kTunnel:
+        options_.query.tunnel = value;
+        return;
+      case Option::kName:
+        options_.query.host = value;
+        return;
     }
   }
 
@@ -250,6 +260,9 @@ class Reader {
       case Operands::kShell:
         shell(info);
         return;
+      case Operands::kPacket:
+        packet();
+        return;
       case Operands::kNone:
         if (!operands_.empty()) {
           fail(std::string(info.name) + " takes no " + quoted(operands_.front()));
@@ -265,6 +278,17 @@ class Reader {
       return;
     }
     options_.shell = operands_.front();
+  }
+
+  // In one word or several, as the shell leaves it.
+  void packet() {
+    for (const std::string& word : operands_) {
+      options_.query.packet += (options_.query.packet.empty() ? "" : " ") + word;
+    }
+    const auto read = gateway::parse_packet_text(options_.query.packet);
+    if (!read) {
+      fail(read.error().to_string());
+    }
   }
 
   void flow_id(const CommandInfo& info) {

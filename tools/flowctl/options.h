@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "gateway/inspect/explanation.h"
 #include "tools/flowctl/command_table.h"
 #include "tools/flowctl/flow_order.h"
 #include "tools/flowctl/rates.h"
@@ -36,6 +37,7 @@ struct Options {
   std::optional<std::uint64_t> limit;
   std::uint64_t flow_id = 0;        // Operands::kFlowId
   std::vector<std::string> filter;  // Operands::kFilter
+  gateway::ExplainQuery query;      // Operands::kPacket, and whose it is
 };
 
 /// Reads the words after the program's name; options may stand anywhere before a "--". Fails with

@@ -537,5 +537,110 @@ TEST(ConfigLoader, DowngradeFollowsAnUpgradeOnly) {
                           HasSubstr("4:32: rules[2].then: needs a tunnel at the destination")));
 }
 
+TEST(ConfigLoader, ReadsWhatARuleCanAsk) {
+  const Settings settings = load(
+      "rules:\n"
+      "  - name: all\n"
+      "    match:\n"
+      "      tunnel: [laptop-*, phone]\n"
+      "      labels: {user: alice, team: [red, \"b*\"]}\n"
+      "      icmp_type: [echo_request, 13]\n"
+      "      name: [Example.COM, \"*.example.com\", \"*\"]\n"
+      "      time: [\"08:00-18:00\", \"22:00-06:00\"]\n"
+      "      days: [mon-fri, sun]\n"
+      "      zone: \"-05:30\"\n"
+      "      new_flows: \"> 100/s\"\n"
+      "      open_flows: \">50\"\n"
+      "    action: drop\n"
+      "    limit: 600/m\n"
+      "    log: true\n"
+      "  - {name: elsewhere, redirect: \"192.0.2.7:8080\"}\n"
+      "  - {name: six, action: upgrade, redirect: \"2001:db8::7\"}\n");
+  ASSERT_EQ(settings.rules.size(), 3u);
+  const RuleMatch& match = settings.rules[0].match;
+  EXPECT_THAT(match.tunnel, ElementsAre("laptop-*", "phone"));
+  EXPECT_THAT(match.labels,
+              ElementsAre(LabelMatch{"user", {"alice"}}, LabelMatch{"team", {"red", "b*"}}));
+  EXPECT_THAT(match.icmp_type, ElementsAre(IcmpType{8, 128}, IcmpType{13, 13}));
+  EXPECT_THAT(match.name, ElementsAre("example.com", "*.example.com", "*"));
+  EXPECT_THAT(match.time, ElementsAre(TimeRange{480, 1080}, TimeRange{1320, 360}));
+  EXPECT_THAT(match.days, ElementsAre(DayRange{0, 4}, DayRange{6, 6}));
+  EXPECT_EQ(match.zone, Zone{std::int16_t{-330}});
+  EXPECT_EQ(match.new_flows, (Rate{100, std::chrono::seconds(1)}));
+  EXPECT_EQ(match.open_flows, 50u);
+  EXPECT_EQ(settings.rules[0].limit, (Rate{600, 1min}));
+  EXPECT_TRUE(settings.rules[0].log);
+  EXPECT_EQ(settings.rules[1].action, flows::Action::kUpgrade);
+  EXPECT_EQ(settings.rules[1].redirect,
+            (Redirect{*base::IpAddress::parse("192.0.2.7"), base::Port{8080}}));
+  EXPECT_EQ(settings.rules[2].redirect, (Redirect{*base::IpAddress::parse("2001:db8::7"), {}}));
+}
+
+// The mistakes of one rule whose match or own keys are `text`, without the place in the line.
+std::vector<std::string> mistakes_in(const std::string& text) {
+  std::vector<std::string> lines;
+  for (const std::string& line : problems_of("rules: [{name: r, " + text + "}]")) {
+    lines.push_back(line.substr(line.find(' ') + 1));
+  }
+  return lines;
+}
+
+TEST(ConfigLoader, SaysWhatIsWrongWithAMatch) {
+  const auto mistake = [](const std::string& match) {
+    const auto lines = mistakes_in("action: drop, match: {" + match + "}");
+    EXPECT_EQ(lines.size(), 1u) << match << " " << testing::PrintToString(lines);
+    return lines.empty() ? "" : lines[0];
+  };
+  EXPECT_EQ(mistake("name: a..b"),
+            "rules[0].match.name: expected a host name such as example.com, or *.example.com for "
+            "all below it, got \"a..b\"");
+  EXPECT_THAT(mistake("name: example.com."), HasSubstr("without the dot at its end"));
+  EXPECT_THAT(mistake("name: 192.0.2.1"), HasSubstr("addresses belong to `destination`"));
+  EXPECT_THAT(mistake("name: a*.example.com"), HasSubstr("expected a host name"));
+  EXPECT_EQ(mistake("time: 25:00-26:00"),
+            "rules[0].match.time: expected two times of the day such as 08:00-18:00, got "
+            "\"25:00-26:00\"");
+  EXPECT_THAT(mistake("time: 08:00-08:00"), HasSubstr("the whole day is 00:00-24:00"));
+  EXPECT_THAT(mistake("time: 24:00-08:00"), HasSubstr("expected two times of the day"));
+  EXPECT_THAT(mistake("days: monday"), HasSubstr("expected a day (mon, tue, "));
+  EXPECT_THAT(mistake("days: mon, zone: Berlin"),
+              HasSubstr("rules[0].match.zone: expected local, utc, or a distance from utc"));
+  EXPECT_EQ(mistake("zone: utc"), "rules[0].match.zone: is of `time` and `days`, and has neither");
+  EXPECT_EQ(mistake("new_flows: 100/s"),
+            "rules[0].match.new_flows: expected a rate such as >100/s or >600/m, got \"100/s\"");
+  EXPECT_THAT(mistake("new_flows: '>100/h'"), HasSubstr("expected a rate such as"));
+  EXPECT_THAT(mistake("new_flows: '>0/s'"), HasSubstr("expected a rate such as"));
+  EXPECT_THAT(mistake("open_flows: 50"), HasSubstr("is to be exceeded, such as \">50\""));
+  EXPECT_THAT(mistake("icmp_type: 256"), HasSubstr("an ICMP type from 0 to 255"));
+  EXPECT_THAT(mistake("icmp_type: 8, protocol: tcp"), HasSubstr("can never match"));
+  EXPECT_EQ(mistake("labels: alice"),
+            "rules[0].match.labels: expected labels and their values such as {user: alice}, got "
+            "\"alice\"");
+  EXPECT_EQ(mistake("labels: {}"),
+            "rules[0].match.labels: expected labels and their values such as {user: alice}, got "
+            "none");
+  EXPECT_THAT(mistake("labels: {user: }"), HasSubstr("rules[0].match.labels.user: names nothing"));
+  EXPECT_EQ(mistake("labels: {user: a, user: b}"),
+            "rules[0].match.labels.user: given twice, first in line 1");
+  EXPECT_THAT(mistake("labels: {\"\\e\": a}"), HasSubstr("a label's name has 1 to 64 printable"));
+  EXPECT_THAT(mistake("tunnel: ''"), HasSubstr("expected a tunnel's name"));
+}
+
+TEST(ConfigLoader, SaysWhatIsWrongWithWhatARuleDoes) {
+  EXPECT_THAT(mistakes_in("redirect: nowhere"),
+              ElementsAre("rules[0].redirect: expected an address, or one with a port: 192.0.2.1, "
+                          "192.0.2.1:8080 or \"[2001:db8::1]:8080\", got \"nowhere\""));
+  EXPECT_THAT(mistakes_in("redirect: 192.0.2.1, action: reject"),
+              ElementsAre("rules[0].redirect: goes with `action: upgrade` only"));
+  EXPECT_THAT(mistakes_in("redirect: 192.0.2.1, then: downgrade"),
+              ElementsAre("rules[0].redirect: cannot go with `then`"));
+  EXPECT_THAT(mistakes_in("redirect: 192.0.2.1, match: {protocol: icmp}"),
+              ElementsAre(HasSubstr("can never be: none of the rule's protocols is tcp or udp")));
+  EXPECT_THAT(mistakes_in("action: drop, limit: 100"),
+              ElementsAre(HasSubstr("rules[0].limit: expected a rate such as 100/s, 600/m or "
+                                    "1000/h, got \"100\"")));
+  EXPECT_THAT(mistakes_in("action: drop, log: maybe"), ElementsAre(HasSubstr("rules[0].log: ")));
+}
+
 }  // namespace
 }  // namespace gateway

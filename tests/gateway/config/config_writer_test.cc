@@ -46,6 +46,14 @@ class Names {
     all.emplace_back(name);
   }
   template <class... Args>
+  void required_unless(std::string_view name, Args&&...) {
+    all.emplace_back(name);
+  }
+  template <class... Args>
+  void labels(std::string_view name, Args&&...) {
+    all.emplace_back(name);
+  }
+  template <class... Args>
   void list(std::string_view name, Args&&...) {
     all.emplace_back(name);
   }

@@ -13,7 +13,7 @@ using Kind = ControlRequest::Kind;
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::string_view kKinds =
-    "ping, tunnels, tenants, flows, kill, nat, stats, drops, events, capture";
+    "ping, tunnels, tenants, flows, kill, nat, stats, drops, events, capture, explain, reload";
 
 auto parsed(std::string_view line) {
   return parse_request(std::as_bytes(std::span(line)));
@@ -76,6 +76,21 @@ TEST(ControlRequest, KillNeedsAnId) {
   }
 }
 
+TEST(ControlRequest, ExplainSaysWhichPacket) {
+  const ControlRequest explain{.kind = Kind::kExplain,
+                               .query = {.packet = "tcp 10.0.0.2:4000 > 192.0.2.1:443",
+                                         .tenant = "acme",
+                                         .tunnel = "laptop \"17\"",
+                                         .host = "example.com"}};
+  const std::string line = request_line(explain);
+  EXPECT_EQ(parsed(std::string_view(line).substr(0, line.size() - 1)).value(), explain);
+  expect_refused(R"({"request":"explain"})", "request: 'packet' is missing: the packet to explain");
+  expect_refused(R"({"request":"explain","packet":7})", "request: 'packet' must be a text");
+  expect_refused(R"({"request":"explain","packet":"\u001b"})",
+                 "request: 'packet' must be at most 253 printable bytes");
+  expect_refused(R"({"request":"kill","packet":"x"})", "request: unknown key 'packet'");
+}
+
 TEST(ControlRequest, WhatIsNotOneJsonObjectIsRefused) {
   expect_refused("", "request: not JSON: it ends in the middle");
   expect_refused("flows", "request: not JSON at byte 2");
@@ -83,6 +98,25 @@ TEST(ControlRequest, WhatIsNotOneJsonObjectIsRefused) {
   expect_refused(R"({"request":"ping","request":"flows"})",
                  "request: 'request' stands there twice");
   expect_refused(std::string(kMaxRequestBytes + 1, ' '), "request: longer than 4096 bytes");
+}
+
+TEST(ControlReply, ExplanationSaysWhatFailedAndWhatIsNotKnown) {
+  Explanation explanation;
+  explanation.packet = "tcp 10.0.0.2:4000 > 192.0.2.1:443";
+  explanation.tenant = "acme";
+  explanation.rules = {{.rule = "dns", .key = "destination_port", .found = "443", .wanted = "53"},
+                       {.rule = "rest", .matches = true}};
+  explanation.rule = "rest";
+  explanation.action = "drop";
+  explanation.says = "dropped without an answer";
+  explanation.limits = {{"flows", 3, 10}};
+  EXPECT_EQ(json::parse(explain_reply(explanation)).at("explanation"), json::parse(R"({
+    "packet": "tcp 10.0.0.2:4000 > 192.0.2.1:443", "tenant": "acme", "tunnel": null, "name": null,
+    "flow": null, "rules": [
+      {"rule": "dns", "matches": false, "key": "destination_port", "found": "443", "wanted": "53"},
+      {"rule": "rest", "matches": true}],
+    "rule": "rest", "action": "drop", "upstream": null, "to_tunnel": null, "refusal": null,
+    "says": "dropped without an answer", "limits": [{"of": "flows", "used": 3, "most": 10}]})"));
 }
 
 TEST(ControlReply, ErrorHasACodeAndAMessage) {
@@ -182,6 +216,9 @@ TEST(ControlReply, StatsHaveEveryCounter) {
                   .audit_write_errors = 14,
                   .up = {.packets = 15, .bytes = 16},
                   .down = {.packets = 17, .bytes = 18}};
+  status.rules = {"web"};
+  status.rule_flows = {21};
+  status.default_rule_flows = 22;
   json stats = reply_of(Kind::kStats, status).at("stats");
   EXPECT_TRUE(stats.at("version").is_string());
   stats.erase("version");
@@ -191,7 +228,8 @@ TEST(ControlReply, StatsHaveEveryCounter) {
     "pool_sockets": 19,
     "relayed_up_bytes": 10, "relayed_down_bytes": 11, "sandbox_restarts": 12,
     "audit_events": 13, "audit_write_errors": 14, "up": {"packets": 15, "bytes": 16},
-    "down": {"packets": 17, "bytes": 18}})"));
+    "down": {"packets": 17, "bytes": 18},
+    "rules": [{"rule": "web", "flows": 21}, {"rule": "default", "flows": 22}]})"));
 }
 
 TEST(ControlReply, DropsAreThoseOfPacketsAndOfTunnels) {

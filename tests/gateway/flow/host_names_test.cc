@@ -43,7 +43,18 @@ TEST_F(HostNamesTest, AnAddressHasTheNameThatItWasGivenForLast) {
   names_.learn(1, answer("old", kAddress), start_);
   names_.learn(1, answer("new", kAddress), start_);
   EXPECT_EQ(name(1, kAddress, start_), "new");
-  EXPECT_EQ(table_.size(), 1U) << "the old name's record is free";
+}
+
+TEST_F(HostNamesTest, AnAddressKeepsAFewOfItsNames) {
+  for (const char* name : {"one", "two", "three", "two", "four", "five"}) {
+    names_.learn(1, answer(name, kAddress), start_);
+  }
+  std::vector<std::string> known;
+  for (const KnownNames::Name& name : names_.all(1, kAddress, start_).all()) {
+    known.emplace_back(name.text);
+  }
+  EXPECT_EQ(known, (std::vector<std::string>{"five", "four", "two", "three"}));
+  EXPECT_EQ(table_.size(), KnownNames::kMost) << "the records of the others are free";
 }
 
 TEST_F(HostNamesTest, WhatOneTenantWasToldSaysNothingToAnother) {

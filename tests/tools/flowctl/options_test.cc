@@ -52,6 +52,24 @@ TEST(FlowctlOptions, CommandsOfOneFlowTakeItsId) {
             "kill takes the id of one flow, as `flowctl flows` shows it");
 }
 
+TEST(FlowctlOptions, ExplainTakesThePacketInOneWordOrSeveral) {
+  const std::string packet = "tcp 10.0.0.2:4000 > 192.0.2.1:443";
+  for (const Words& words : {Words{"explain", packet, "--tenant", "acme", "--name=example.com"},
+                             Words{"explain", "--tenant=acme", "tcp", "10.0.0.2:4000", ">",
+                                   "192.0.2.1:443", "--name", "example.com"}}) {
+    const Options options = parsed(words);
+    EXPECT_EQ(options.command, Command::kExplain);
+    EXPECT_EQ(options.query,
+              (gateway::ExplainQuery{
+                  .packet = packet, .tenant = "acme", .tunnel = {}, .host = "example.com"}));
+  }
+  EXPECT_EQ(error_of({"explain"}),
+            "packet, column 1: expected tcp, udp, icmp, icmpv6 or an IP protocol number from 0 to "
+            "255, got nothing");
+  EXPECT_EQ(error_of({"explain", packet, "--tenant"}), "--tenant needs a name");
+  EXPECT_EQ(error_of({"flows", "--tenant", "acme"}), "--tenant belongs to explain only");
+}
+
 TEST(FlowctlOptions, UnknownCommandIsToldTheKnownOnes) {
   const std::string known = "commands: " + list_of_commands();
   EXPECT_EQ(error_of({"topp"}), "unknown command 'topp'; " + known);
@@ -130,11 +148,23 @@ TEST(FlowctlHelp, FitsATerminal) {
   }
 }
 
+// What the shell gives to flowctl: up to a pipe or a file that is not in quotes.
+std::string_view command_of(std::string_view example) {
+  bool in_quotes = false;
+  for (std::size_t i = 0; i < example.size(); ++i) {
+    in_quotes ^= example[i] == '\'';
+    if (!in_quotes && (example[i] == '|' || example[i] == '>')) {
+      return example.substr(0, i);
+    }
+  }
+  return example;
+}
+
 // Whoever copies an example gets no "wrong usage".
 TEST(FlowctlHelp, ExamplesAreRightUsage) {
   for (const CommandInfo& info : command_table()) {
     for (const std::string_view example : info.examples) {
-      std::istringstream stream{std::string(example.substr(0, example.find_first_of("|>")))};
+      std::istringstream stream{std::string(command_of(example))};
       Words words;
       for (std::string word; stream >> word;) {
         std::erase(word, '\'');

@@ -1,0 +1,21 @@
+#include "gateway/policy/rejudge.h"
+
+namespace gateway {
+
+std::optional<Decision> rejudge(std::uint16_t rule, const FlowFacts& facts, const Policy& before,
+                                const Policy& now) {
+  const std::size_t was = before.position_of(rule);
+  const bool by_default = was == before.rule_count();
+  const auto kept = by_default ? std::optional(now.rule_count()) : now.find(before.rule(was));
+  const std::size_t end = kept.value_or(now.rule_count());
+  for (std::size_t i = 0; i < end; ++i) {
+    const auto stood = before.find(now.rule(i));
+    const bool has_judged_it = kept && stood && *stood < was;
+    if (!has_judged_it && !now.compiled(i).first_failed(facts)) {
+      return now.decision_of(i, facts);
+    }
+  }
+  return kept ? std::nullopt : std::optional(now.decision_of(end, facts));
+}
+
+}  // namespace gateway

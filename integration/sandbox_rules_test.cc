@@ -1,0 +1,150 @@
+// The first rules that somebody writes for a sandbox: one domain and its names, no cloud metadata,
+// nothing private, the rest refused and said; with real clients, under `liftgate run`.
+//
+//     curl, git in `liftgate run` ==TUN==> gateway ==> dnsmasq      on 192.0.2.9:53
+//                                                  ==> HTTP, git    on 192.0.2.1
+//                                                  ==> a tracker    on 192.0.2.2
+
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "integration/support/gateway_process.h"
+#include "integration/support/host_network.h"
+#include "integration/support/program.h"
+#include "integration/support/servers.h"
+#include "tests/support/temp_directory.h"
+
+namespace integration {
+namespace {
+
+const std::string kResolver = "192.0.2.9";
+constexpr auto kRules = R"(rules:
+  - {name: no-metadata, match: {destination: [169.254.0.0/16, "fe80::/10"]}, action: reject}
+  - {name: no-private, match: {destination: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]},
+     action: reject, log: true}
+  - {name: dns, match: {protocol: udp, destination_port: 53}, action: upgrade}
+  - {name: example, match: {protocol: tcp, name: [example.test, "*.example.test"]}, action: upgrade}
+  - {name: rest, action: reject, log: true}
+)";
+
+// Reads a request, answers it, closes.
+constexpr auto kHttp =
+    "end=$(printf '\\r'); while read -r line && [ \"$line\" != \"$end\" ]; do :; done; "
+    "printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n'";
+
+class SandboxRules : public testing::Test {
+ protected:
+  SandboxRules() {
+    host::set_sysctl("net/ipv4/ip_unprivileged_port_start", "53");
+    std::ofstream(file("rules.yaml")) << kRules;
+    resolver_.emplace(Program::start(
+        {"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+         "--bind-interfaces", "--pid-file=", "--listen-address=" + kResolver, "--port=53",
+         "--address=/example.test/" + host::kServer4, "--address=/tracker.test/192.0.2.2",
+         "--address=/rebound.example.test/10.1.2.3"}));
+    make_repository();
+  }
+
+  void make_repository() const {
+    const std::string repository = file("repositories/hello.git");
+    const Finished made = run(
+        {"sh", "-c",
+         "git init -q -b main --bare " + repository + " && git init -q " + file("work") +
+             " && cd " + file("work") +
+             " && git -c user.name=t -c user.email=t@example.test commit -q --allow-empty -m one &&"
+             " git push -q " +
+             repository + " HEAD:refs/heads/main"},
+        kPatience, {.environment = {"HOME=" + file(""), "GIT_CONFIG_NOSYSTEM=1"}});
+    ASSERT_EQ(made.status, 0) << made;
+  }
+
+  std::string file(const std::string& name) const { return directory_.file(name); }
+
+  // The command under the rules; it lives until end_input().
+  Program start(const std::string& script) const {
+    return Program::start(
+        {liftgate_program(), "run", "--config", file("rules.yaml"), "--audit", file("audit.jsonl"),
+         "--", "sh", "-c", script + "\necho done; read -r _"},
+        {.keep_input_open = true,
+         .environment = {"LIFTGATE_SOCKET=" + file("control.sock"), "HOME=" + file(""),
+                         "GIT_CONFIG_NOSYSTEM=1"}});
+  }
+  // What flowctl says of a packet while the command lives.
+  nlohmann::json explain(const std::string& packet) const {
+    const Finished said =
+        run({flowctl_program(), "--socket", file("control.sock"), "--json", "explain", packet});
+    EXPECT_EQ(said.status, 0) << said;
+    return nlohmann::json::parse(said.out, nullptr, false);
+  }
+  // The end of the flow to an address, in the audit log.
+  nlohmann::json end_of_flow_to(const std::string& address) const {
+    nlohmann::json found;
+    EXPECT_TRUE(eventually([&] {
+      std::ifstream lines(file("audit.jsonl"));
+      for (std::string line; std::getline(lines, line);) {
+        const auto event = nlohmann::json::parse(line, nullptr, false);
+        if (!event.is_discarded() &&
+            event.at("destination").get<std::string>().starts_with(address)) {
+          found = event;
+        }
+      }
+      return !found.is_null();
+    })) << address;
+    return found;
+  }
+
+  test_support::TempDirectory directory_;
+  const host::ResolvConf resolv_conf_{"nameserver " + kResolver + "\n"};
+  std::optional<Program> resolver_;
+};
+
+TEST_F(SandboxRules, LetTheDomainThroughAndExplainEveryRefusal) {
+  const TcpServer http = TcpServer::program({"sh", "-c", kHttp});
+  const TcpServer tracker = TcpServer::program({"sh", "-c", kHttp}, host::kOtherServer4);
+  const Program git_daemon =
+      Program::start({"git", "daemon", "--export-all", "--reuseaddr", "--listen=192.0.2.1",
+                      "--port=9418", "--base-path=" + file("repositories")},
+                     {.environment = {"HOME=" + file("")}});
+  const std::string port = std::to_string(http.port());
+  const std::string curl = "curl -sS --max-time 10 ";
+
+  Program command =
+      start("until " + curl + "http://www.example.test:" + port + "/; do sleep 0.1; done\n" +
+            "until git clone -q git://git.example.test/hello.git " + file("clone") +
+            "; do sleep 0.1; rm -rf " + file("clone") + "; done\n" + curl +
+            "http://tracker.test:" + std::to_string(tracker.port()) + "/ || echo tracker $?\n" +
+            curl + "http://rebound.example.test/ || echo rebound $?\n" + curl +
+            "http://169.254.169.254/latest/meta-data/ || echo metadata $?\n" + curl + "http://" +
+            host::kOtherServer4 + ":" + std::to_string(tracker.port()) + "/ || echo address $?");
+  ASSERT_TRUE(eventually([&] { return command.out().find("done") != std::string::npos; }, 60s))
+      << command.out() << command.err();
+
+  // curl's 7: the connection was refused.
+  EXPECT_EQ(command.out().substr(0, 6), "hello\n");
+  for (const char* refused : {"tracker 7", "rebound 7", "metadata 7", "address 7"}) {
+    EXPECT_NE(command.out().find(refused), std::string::npos) << command.out() << command.err();
+  }
+  EXPECT_EQ(run({"git", "-C", file("clone"), "log", "-1", "--format=%s"}).out, "one\n");
+
+  const auto why = [&](const std::string& destination, const std::string& rule) {
+    const auto said = explain("tcp 198.18.255.2:50000 > " + destination);
+    EXPECT_EQ(said.at("rule"), rule) << said;
+    EXPECT_EQ(said.at("action"), "reject") << said;
+    EXPECT_EQ(end_of_flow_to(destination).at("rule"), rule);
+  };
+  why("192.0.2.2:" + std::to_string(tracker.port()), "rest");
+  why("10.1.2.3:80", "no-private");
+  why("169.254.169.254:80", "no-metadata");
+  EXPECT_EQ(end_of_flow_to("192.0.2.2:").at("name"), "tracker.test");
+  EXPECT_NE(command.err().find("flow decided rule=no-private action=reject"), std::string::npos)
+      << command.err();
+  EXPECT_EQ(command.err().find("rule=no-metadata"), std::string::npos) << "it has no `log`";
+
+  command.end_input();
+  EXPECT_EQ(command.wait().status, 1) << "read's, at the end of its input";
+}
+
+}  // namespace
+}  // namespace integration
