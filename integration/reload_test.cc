@@ -120,15 +120,16 @@ TEST_F(Reload, LosesNoPacketOfAFlowThatIsNotForbidden) {
   std::atomic<bool> over = false;
   std::uint64_t received = 0;
   End end = End::kNone;
+  // Made here: a client network makes one socket at a time.
+  TcpConnection connection = client_.connect(source.endpoint());
+  const UdpClient udp(client_);
   std::thread transfer([&] {
-    TcpConnection connection = client_.connect(source.endpoint());
     end = connection.drain([&](std::span<const std::byte> some) { received += some.size(); });
     over = true;
   });
   std::uint32_t answered = 0;
   std::uint32_t asked = 0;
   std::thread counter([&] {
-    const UdpClient udp(client_);
     for (; !over || asked < 100; ++asked) {
       answered += udp.ask(echo.endpoint(), std::to_string(asked)).payload == std::to_string(asked);
     }

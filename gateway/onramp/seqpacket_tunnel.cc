@@ -52,6 +52,12 @@ SeqpacketTunnel::SeqpacketTunnel(TunnelInfo info, Tenant& tenant, base::Fd socke
 SeqpacketTunnel::~SeqpacketTunnel() {
   turns_.forget(*this);
   loop_.unwatch(socket_, *this);
+  // A socket that is closed with packets unread shows its peer ECONNRESET (unix_release_sock() in
+  // net/unix/af_unix.c), and who gives up at that has not read our last RSTs.
+  ::shutdown(socket_.get(), SHUT_RD);
+  std::byte first;
+  while (::recv(socket_.get(), &first, sizeof(first), MSG_DONTWAIT) > 0) {
+  }
 }
 
 base::SysResult<void> SeqpacketTunnel::start() {
