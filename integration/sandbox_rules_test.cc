@@ -103,10 +103,10 @@ class SandboxRules : public testing::Test {
 TEST_F(SandboxRules, LetTheDomainThroughAndExplainEveryRefusal) {
   const TcpServer http = TcpServer::program({"sh", "-c", kHttp});
   const TcpServer tracker = TcpServer::program({"sh", "-c", kHttp}, host::kOtherServer4);
-  const Program git_daemon =
-      Program::start({"git", "daemon", "--export-all", "--reuseaddr", "--listen=192.0.2.1",
-                      "--port=9418", "--base-path=" + file("repositories")},
-                     {.environment = {"HOME=" + file("")}});
+  const Program git_daemon = Program::start(
+      {"sh", "-c", "exec \"$(git --exec-path)/git-daemon\" \"$@\"", "sh", "--export-all",
+       "--reuseaddr", "--listen=192.0.2.1", "--port=9418", "--base-path=" + file("repositories")},
+      {.environment = {"HOME=" + file("")}});
   const std::string port = std::to_string(http.port());
   const std::string curl = "curl -sS --max-time 10 ";
 
