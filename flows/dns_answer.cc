@@ -22,7 +22,8 @@ bool is_letter(char c) {
          c == '_';
 }
 
-// What has been read so far ends at `at`; every read fails at the end of the message.
+// What has been read so far ends at `at`. A read that fails leaves nothing to read: were it to stay
+// where it is, a shorter one behind it could still succeed.
 class Reader {
  public:
   explicit Reader(std::span<const std::byte> message) : message_(message) {}
@@ -37,6 +38,7 @@ class Reader {
   }
   std::optional<std::span<const std::byte>> take(std::size_t count) {
     if (message_.size() - at_ < count) {
+      at_ = message_.size();
       return std::nullopt;
     }
     const auto bytes = message_.subspan(at_, count);
@@ -46,11 +48,8 @@ class Reader {
 
   std::optional<HostName> name() {
     const auto read = name_at(at_);
-    if (!read) {
-      return std::nullopt;
-    }
-    at_ = read->end;
-    return read->name;
+    at_ = read ? read->end : message_.size();
+    return read ? std::optional(read->name) : std::nullopt;
   }
   // A name in the data of a record, which was taken before.
   [[nodiscard]] std::optional<HostName> name_before(std::size_t data_bytes) const {

@@ -101,6 +101,7 @@ TEST(DnsAnswer, EveryTruncationIsNone) {
   const auto whole = DnsMessage("example.org")
                          .cname("@12", "www.example.org")
                          .address("www.example.org", kOne)
+                         .address("www.example.org", kTwo)
                          .bytes();
   ASSERT_TRUE(read_dns_answer(whole));
   for (std::size_t length = 0; length < whole.size(); ++length) {
