@@ -78,10 +78,8 @@ inline constexpr std::uint16_t kDefaultRule = 0xffff;
 struct Flow {
   // The table's own; a reader does not copy them.
   std::uint32_t version = 0;
-  std::uint32_t hash = 0;
-  std::uint32_t next_in_bucket = kNone32;  // or in the free list
   std::uint32_t wheel_previous = kNone32;
-  std::uint32_t wheel_next = kNone32;
+  std::uint32_t wheel_next = kNone32;  // in a free record: the one that was freed before
   std::uint32_t wheel_tick = kNone32;  // when the wheel shows the flow; kNone32: never
   // Everybody's.
   FlowKey key;
@@ -141,6 +139,7 @@ struct Flow {
 }
 
 static_assert(std::is_trivially_copyable_v<Flow> && std::is_standard_layout_v<Flow>);
-static_assert(sizeof(Flow) <= 176, "flow table: at most 192 bytes a flow, buckets included");
+static_assert(sizeof(Flow) <= 168,
+              "flow table: at most 192 bytes a flow, index and names included");
 
 }  // namespace flows

@@ -1,31 +1,13 @@
 #include "flows/flow_hash.h"
 
-#include <cstring>
-
 #include "base/siphash.h"
+#include "flows/endpoint_words.h"
 
 namespace flows {
 namespace {
 
-// An endpoint as the words that are hashed. Any order will do, as long as both directions of a flow
-// sort the same way.
-struct Words {
-  std::uint64_t first;
-  std::uint64_t second;
-  std::uint64_t port;
-};
-
-Words words_of(const base::Endpoint& endpoint) {
-  Words words{};
-  const auto bytes = endpoint.address.bytes();
-  std::memcpy(&words.first, bytes.data(), sizeof(words.first));
-  std::memcpy(&words.second, bytes.data() + sizeof(words.first), sizeof(words.second));
-  words.port = number(endpoint.port);
-  return words;
-}
-
 // Without branches: which end is lower is a coin toss that the processor cannot predict.
-bool is_below(const Words& a, const Words& b) {
+bool is_below(const EndpointWords& a, const EndpointWords& b) {
   const bool port = a.port < b.port;
   const bool second = (a.second < b.second) | ((a.second == b.second) & port);
   return (a.first < b.first) | ((a.first == b.first) & second);
@@ -39,8 +21,9 @@ std::uint64_t choose(bool first, std::uint64_t a, std::uint64_t b) {
 }  // namespace
 
 std::uint32_t symmetric_hash(const FlowKey& key, HashSeed seed) {
-  const Words a = words_of(key.source);
-  const Words b = words_of(key.destination);
+  // Any order will do, as long as both directions of a flow sort the same way.
+  const EndpointWords a(key.source);
+  const EndpointWords b(key.destination);
   const bool a_first = is_below(a, b);
 
   base::SipHash<1, 3> hash({.low = seed.low, .high = seed.high});

@@ -22,6 +22,12 @@ struct FlowKey {
 
 static_assert(std::is_trivially_copyable_v<FlowKey> && sizeof(FlowKey) == 44);
 
+/// Whether two keys are of one flow, and then in which direction.
+enum class SameFlow : std::uint8_t { kNo, kSameWay, kReversed };
+/// Both directions are compared at once and in words, because a lookup has them in the cache and
+/// which it is nobody can predict.
+[[nodiscard]] SameFlow compare(const FlowKey& a, const FlowKey& b);
+
 [[nodiscard]] inline FlowKey key_of(std::uint32_t tenant, const Packet& packet) {
   return {packet.source, packet.destination, tenant, packet.protocol};
 }

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 
 #include "base/check.h"
+#include "flows/hash_index.h"
 
 namespace flows {
 namespace {
@@ -49,10 +49,9 @@ void end_change(Flow& record, std::uint32_t version) {
 RegionLayout RegionLayout::of(std::uint32_t capacity) {
   CHECK(capacity >= 1 && capacity <= kMaxCapacity);
   RegionLayout layout{};
-  layout.bucket_count = std::bit_ceil(std::uint64_t{capacity} * 2);
-  layout.buckets_offset = align_up(sizeof(RegionHeader));
-  layout.records_offset =
-      align_up(layout.buckets_offset + layout.bucket_count * sizeof(std::uint32_t));
+  layout.block_count = HashIndex::blocks_for(capacity);
+  layout.blocks_offset = align_up(sizeof(RegionHeader));
+  layout.records_offset = layout.blocks_offset + layout.block_count * sizeof(HashBlock);
   layout.names_offset = align_up(layout.records_offset + std::uint64_t{capacity} * sizeof(Flow));
   layout.name_count = std::min(capacity, kMaxNames);
   layout.bytes = layout.names_offset + std::uint64_t{layout.name_count} * sizeof(NameRecord);

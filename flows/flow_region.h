@@ -1,8 +1,7 @@
 // FlowRegion: how the flow table lies in memory, for the process that writes it (flow_table.h) and
 // those that read it (flow_snapshot.h); and the names that flows refer to (name_table.h).
 //
-//     RegionHeader | bucket[2 x capacity, rounded to a power of two] | Flow[capacity] |
-//     NameRecord[]
+//     RegionHeader | HashBlock[] | Flow[capacity] | NameRecord[]
 //
 // A record is read under its own seqlock: the writer makes `version` odd, writes, and makes it even
 // again; a reader whose copy began and ended under the same even version has a whole record. Words
@@ -23,15 +22,15 @@ namespace flows {
 /// writer's thread and are moved with relaxed atomics, because readers look.
 struct RegionHeader {
   static constexpr std::uint64_t kMagic = 0x776f6c667466696c;  // "liftflow", little-endian
-  static constexpr std::uint32_t kLayoutVersion = 3;           // of this header and of Flow
+  static constexpr std::uint32_t kLayoutVersion = 4;           // of this header and of Flow
 
   std::uint64_t magic;
   std::uint32_t layout_version;
   std::uint32_t record_bytes;
   std::uint32_t capacity;
   std::uint32_t unused;
-  std::uint64_t bucket_count;
-  std::uint64_t buckets_offset;
+  std::uint64_t block_count;
+  std::uint64_t blocks_offset;
   std::uint64_t records_offset;
 
   alignas(64) std::uint64_t next_id;  // of the next flow
@@ -44,8 +43,8 @@ inline constexpr std::uint32_t kMaxCapacity = std::uint32_t{1} << 31U;
 
 /// Where things lie in a region of `capacity` (1 .. kMaxCapacity) flows.
 struct RegionLayout {
-  std::uint64_t bucket_count;
-  std::uint64_t buckets_offset;
+  std::uint64_t block_count;
+  std::uint64_t blocks_offset;
   std::uint64_t records_offset;
   std::uint64_t names_offset;
   std::uint32_t name_count;

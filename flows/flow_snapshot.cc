@@ -45,11 +45,11 @@ base::Result<FlowSnapshot, std::string> FlowSnapshot::open(std::span<const std::
     return refused("impossible capacity " + std::to_string(capacity));
   }
   const RegionLayout layout = RegionLayout::of(capacity);
-  if (const auto count = load(header->bucket_count); count != layout.bucket_count) {
-    return refused(unlike("bucket count", count, layout.bucket_count));
+  if (const auto count = load(header->block_count); count != layout.block_count) {
+    return refused(unlike("block count", count, layout.block_count));
   }
-  if (const auto offset = load(header->buckets_offset); offset != layout.buckets_offset) {
-    return refused(unlike("offset of the buckets", offset, layout.buckets_offset));
+  if (const auto offset = load(header->blocks_offset); offset != layout.blocks_offset) {
+    return refused(unlike("offset of the blocks", offset, layout.blocks_offset));
   }
   if (const auto offset = load(header->records_offset); offset != layout.records_offset) {
     return refused(unlike("offset of the records", offset, layout.records_offset));

@@ -30,37 +30,29 @@ FlowTable FlowTable::create(std::span<std::byte> region, std::uint32_t capacity,
   header->layout_version = RegionHeader::kLayoutVersion;
   header->record_bytes = sizeof(Flow);
   header->capacity = capacity;
-  header->bucket_count = layout.bucket_count;
-  header->buckets_offset = layout.buckets_offset;
+  header->block_count = layout.block_count;
+  header->blocks_offset = layout.blocks_offset;
   header->records_offset = layout.records_offset;
   header->next_id = 1;
   // Last, so that who finds it finds the rest.
   std::atomic_ref(header->magic).store(RegionHeader::kMagic, std::memory_order_release);
 
-  return {header, reinterpret_cast<std::uint32_t*>(region.data() + layout.buckets_offset),
-          reinterpret_cast<Flow*>(region.data() + layout.records_offset), seed};
-}
-
-std::optional<FlowMatch> FlowTable::find(const FlowKey& key) const {
-  return find(key, symmetric_hash(key, seed_));
+  return {header,
+          {reinterpret_cast<HashBlock*>(region.data() + layout.blocks_offset), layout.block_count},
+          reinterpret_cast<Flow*>(region.data() + layout.records_offset),
+          seed};
 }
 
 std::optional<FlowMatch> FlowTable::find(const FlowKey& key, std::uint32_t hash) const {
-  // An empty bucket's 0 becomes kNone32, the end of every chain.
-  std::uint32_t at = buckets_[hash & bucket_mask_] - 1;
-  while (at != kNone32) {
-    const Flow& flow = records_[at];
-    if (flow.hash == hash) {
-      if (flow.key == key) {
-        return FlowMatch{FlowIndex{at}, Side::kInitiator};
-      }
-      if (flow.key == key.reversed()) {
-        return FlowMatch{FlowIndex{at}, Side::kResponder};
-      }
-    }
-    at = flow.next_in_bucket;
+  SameFlow way{};
+  const auto at = index_.find(hash, [&](std::uint32_t position) {
+    way = compare(records_[position].key, key);
+    return way != SameFlow::kNo;
+  });
+  if (!at) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  return FlowMatch{FlowIndex{*at}, way == SameFlow::kSameWay ? Side::kInitiator : Side::kResponder};
 }
 
 Flow FlowTable::draft(const FlowKey& key, base::Instant now) const {
@@ -79,13 +71,10 @@ FlowIndex FlowTable::add(const Flow& flow, const FlowKey& key) {
 
   const std::uint32_t at = take_free_record();
   Flow& record = records_[at];
-  std::uint32_t& bucket = buckets_[hash & bucket_mask_];
-  record.hash = hash;
-  record.next_in_bucket = bucket - 1;
   record.wheel_previous = kNone32;
   record.wheel_next = kNone32;
   record.wheel_tick = kNone32;
-  bucket = at + 1;
+  index_.add(hash, at);
   publish_record(record, flow);
   store(header_->next_id, header_->next_id + 1);
   store(header_->live_count, header_->live_count + 1);
@@ -95,7 +84,7 @@ FlowIndex FlowTable::add(const Flow& flow, const FlowKey& key) {
 std::uint32_t FlowTable::take_free_record() {
   if (header_->free_head != 0) {
     const std::uint32_t at = header_->free_head - 1;
-    header_->free_head = records_[at].next_in_bucket + 1;
+    header_->free_head = records_[at].wheel_next + 1;
     return at;
   }
   const std::uint32_t at = header_->high_water;
@@ -114,25 +103,11 @@ void FlowTable::erase(FlowIndex index) {
   Flow& record = (*this)[index];
   CHECK(record.id != 0);
   CHECK(record.wheel_tick == kNone32);
-  unlink(number(index));
+  index_.remove(symmetric_hash(record.key, seed_), number(index));
   retire_record(record);
-  record.next_in_bucket = header_->free_head - 1;
+  record.wheel_next = header_->free_head - 1;
   header_->free_head = number(index) + 1;
   store(header_->live_count, header_->live_count - 1);
-}
-
-void FlowTable::unlink(std::uint32_t record) {
-  std::uint32_t& bucket = buckets_[records_[record].hash & bucket_mask_];
-  if (bucket == record + 1) {
-    bucket = records_[record].next_in_bucket + 1;
-    return;
-  }
-  std::uint32_t at = bucket - 1;
-  while (at != kNone32 && records_[at].next_in_bucket != record) {
-    at = records_[at].next_in_bucket;
-  }
-  CHECK(at != kNone32);
-  records_[at].next_in_bucket = records_[record].next_in_bucket;
 }
 
 }  // namespace flows

@@ -2,17 +2,16 @@
 //
 // Theory of operation
 //
-//     region:  RegionHeader | bucket[2 x capacity, rounded to a power of two] | Flow[capacity]
+//     region:  RegionHeader | HashBlock[] | Flow[capacity]
 //
 // The region is memory of the caller's (the gateway's memfd), all zero at first and touched only as
 // it is used: records are handed out from a free list, then from a high-water mark. Nothing ever
 // moves, so an index stays good for the life of its flow, no insert rehashes, and another process
 // may map the region read-only and list it (flow_snapshot.h).
 //
-// A bucket holds the index + 1 of the first record of its chain. The hash is keyed (attackers
-// choose the 5-tuple) and symmetric, so that one lookup finds a flow from the packets of either
-// direction. A lookup costs two cache misses, the bucket's and the record's: buckets are at most
-// half full, and what is compared lies at the front of the record.
+// The hash is keyed (attackers choose the 5-tuple) and symmetric, so that one lookup finds a flow
+// from the packets of either direction. A lookup costs two cache misses (hash_index.h): what is
+// compared lies at the front of the record.
 //
 // tests/flows/flow_table_test.cc states the same; flow_region.h is the layout.
 #pragma once
@@ -29,6 +28,7 @@
 #include "flows/flow.h"
 #include "flows/flow_hash.h"
 #include "flows/flow_region.h"
+#include "flows/hash_index.h"
 
 namespace flows {
 
@@ -54,7 +54,9 @@ class FlowTable {
   ~FlowTable() = default;
 
   /// Finds the flow that a packet with this key belongs to, in whichever direction it goes.
-  [[nodiscard]] std::optional<FlowMatch> find(const FlowKey& key) const;
+  [[nodiscard]] std::optional<FlowMatch> find(const FlowKey& key) const {
+    return find(key, symmetric_hash(key, seed_));
+  }
 
   /// Adds a flow with a fresh id, created and last seen `now`. `key` must not be there yet, in
   /// either direction. Fails with kFlowTableFull; nothing has changed then.
@@ -110,24 +112,18 @@ class FlowTable {
   [[nodiscard]] std::uint32_t capacity() const { return header_->capacity; }
 
  private:
-  FlowTable(RegionHeader* header, std::uint32_t* buckets, Flow* records, HashSeed seed)
-      : header_(header),
-        buckets_(buckets),
-        records_(records),
-        bucket_mask_(static_cast<std::uint32_t>(header->bucket_count - 1)),
-        seed_(seed) {}
+  FlowTable(RegionHeader* header, std::span<HashBlock> blocks, Flow* records, HashSeed seed)
+      : header_(header), index_(blocks), records_(records), seed_(seed) {}
 
   [[nodiscard]] std::optional<FlowMatch> find(const FlowKey& key, std::uint32_t hash) const;
   [[nodiscard]] Flow draft(const FlowKey& key, base::Instant now) const;
   FlowIndex add(const Flow& flow, const FlowKey& key);
   void replace(FlowIndex index, const Flow& flow);
   std::uint32_t take_free_record();
-  void unlink(std::uint32_t record);
 
   RegionHeader* header_;
-  std::uint32_t* buckets_;
+  HashIndex index_;
   Flow* records_;
-  std::uint32_t bucket_mask_;
   HashSeed seed_;
 };
 

@@ -149,14 +149,14 @@ TEST(FlowSnapshot, RefusesAHeaderThatContradictsItself) {
   };
   const std::array lies{
       Lie{offsetof(RegionHeader, magic), 1, 8, "not a flow region"},
-      Lie{offsetof(RegionHeader, layout_version), 1, 4, "layout version is 1, expected 3"},
+      Lie{offsetof(RegionHeader, layout_version), 1, 4, "layout version is 1, expected 4"},
       Lie{offsetof(RegionHeader, record_bytes), 64, 4, "record size is 64, expected"},
       Lie{offsetof(RegionHeader, capacity), 0, 4, "impossible capacity 0"},
       Lie{offsetof(RegionHeader, capacity), 0x80000001, 4, "impossible capacity"},
-      Lie{offsetof(RegionHeader, capacity), 0x80000000, 4, "bucket count is 16"},
+      Lie{offsetof(RegionHeader, capacity), 0x80000000, 4, "block count is 2,"},
       Lie{offsetof(RegionHeader, capacity), 7, 4, ""},  // fewer than there is room for
-      Lie{offsetof(RegionHeader, bucket_count), 1ULL << 60U, 8, "bucket count"},
-      Lie{offsetof(RegionHeader, buckets_offset), 0, 8, "offset of the buckets"},
+      Lie{offsetof(RegionHeader, block_count), 1ULL << 60U, 8, "block count"},
+      Lie{offsetof(RegionHeader, blocks_offset), 0, 8, "offset of the blocks"},
       Lie{offsetof(RegionHeader, records_offset), 1ULL << 63U, 8, "offset of the records"},
   };
   for (const Lie& lie : lies) {

@@ -2,7 +2,7 @@
 // containers: table, wheel and snapshot must agree with it at every step.
 //
 // Every operation is two bytes, what to do and to which flow. 32 keys meet a table of at most 16
-// flows in 32 buckets: chains form, the table fills, and records are reused all the time.
+// flows in one or two blocks: a block spills, the table fills, and records are reused all the time.
 
 #include <algorithm>
 #include <cstdint>
