@@ -46,7 +46,8 @@ class Killed : public testing::Test {
   }
   nlohmann::json the_end() { return gateway_.wait_for_audit("flow_end", 1).front(); }
 
-  GatewayProcess gateway_{{.flows = "{timeouts: {tcp_time_wait: 300ms, udp: 300ms}}"}};
+  // Longer than two runs of flowctl take on a busy machine: a flow must be there to be killed.
+  GatewayProcess gateway_{{.flows = "{timeouts: {tcp_time_wait: 1s, udp: 1s}}"}};
   TunnelConnection client_ = TunnelConnection::open(gateway_.onramp());
   TunnelConnection peer_ =
       TunnelConnection::open(gateway_.onramp(), {.addresses = {"100.64.0.9/32"}});
