@@ -91,7 +91,10 @@ void rewrite_icmp(Bytes message, const Packet& packet, const NewEnds& ends, Chan
     changes.addresses = {};  // ICMP has no pseudo-header, ICMPv6 has
   }
   const auto before = load_be<std::uint16_t>(message, kIcmpChecksumOffset);
-  store_be(message, kIcmpChecksumOffset, updated(before, {}, changes));
+  const std::uint16_t after = updated(before, {}, changes);
+  // An echo reply may become nothing but zeros. Its sum is +0, which asks for 0xffff, and no update
+  // gives that (RFC 1624 section 3). For all others the two are the same number.
+  store_be<std::uint16_t>(message, kIcmpChecksumOffset, after == 0 ? 0xffff : after);
 }
 
 }  // namespace

@@ -142,6 +142,18 @@ TEST(Rewrite, EchoTakesTheIdentifierOfTheNewSource) {
   }
 }
 
+// 0 in its checksum would be wrong: whoever adds it up finds 0.
+TEST(Rewrite, EchoReplyOfNothingButZerosHasARightChecksum) {
+  const Bytes before = icmp("10.0.0.1", "10.0.0.2").icmp(0, 0, 0x92000000).build();
+  NewEnds ends = kNew4;
+  ends.source.port = ends.destination.port = Port{0};
+
+  const Bytes after = rewritten(before, {}, ends);
+
+  EXPECT_EQ(parsed(after).source, ends.source);
+  EXPECT_EQ(rewritten(after, {}, ends_of(parsed(before))), before);
+}
+
 TEST(Rewrite, IcmpThatIsNoEchoKeepsWhatAnEchoWouldHaveAsIdentifier) {
   const Bytes before = icmp("10.0.0.1", "10.0.0.2").icmp(3, 4, 0x12345678).build();
   const Bytes after = rewritten(before, {}, kNew4);
