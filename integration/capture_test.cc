@@ -196,7 +196,7 @@ TEST(CaptureUsage, SaysWhatItNeedsAndWhatWentWrong) {
   EXPECT_THAT(error_of({}, 2), HasSubstr("capture needs -w FILE"));
   EXPECT_THAT(error_of({"-w", gateway.file("x"), "portt=1"}, 2), HasSubstr("unknown key 'portt'"));
   EXPECT_THAT(error_of({"-w", gateway.file("no/such/directory")}, 1), HasSubstr("No such file"));
-  EXPECT_THAT(error_of({"-w", "/dev/full"}, 1), HasSubstr("No space left"));
+  EXPECT_THAT(error_of({"-w", "/dev/full"}, 1), HasSubstr("write to /dev/full: No space left"));
 }
 
 TEST(CaptureEnd, OfTheGatewayKeepsWhatWasThere) {

@@ -157,6 +157,15 @@ TEST(Events, BadFilterIsTold) {
   EXPECT_THAT(finished.err, HasSubstr("unknown key 'tennant'"));
 }
 
+TEST(Events, FollowerEndsWithItsReader) {
+  const GatewayProcess gateway;
+  // Without any event.
+  const Finished finished = run(
+      {"sh", "-c", flowctl_program() + " --socket " + gateway.control() + " events | head -n 0"});
+  EXPECT_EQ(finished.status, 0) << finished;
+  EXPECT_EQ(finished.err, "");
+}
+
 // A client that asks and then does not read.
 base::Fd standing_follower(const std::string& path) {
   base::Fd socket = base::Fd::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));

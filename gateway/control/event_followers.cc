@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -157,8 +158,24 @@ class EventFollowers::State : public std::enable_shared_from_this<State> {
  private:
   void pass_on() {
     const EventFeed::Batch batch = feed_.take();
+    // A batch may be longer than what a follower holds.
+    for (std::span rest(batch.events); !rest.empty();) {
+      const auto piece = rest.first(std::min(rest.size(), kWriteEvery));
+      rest = rest.subspan(piece.size());
+      offer(piece);
+      write();
+    }
+    if (batch.lost > 0) {
+      for (const auto& follower : followers_) {
+        follower->lose(batch.lost);
+      }
+      write();
+    }
+  }
+
+  void offer(std::span<const EventFeed::Happened> events) {
     std::string line;
-    for (const EventFeed::Happened& happened : batch.events) {
+    for (const EventFeed::Happened& happened : events) {
       const EventLine event(happened, names_);
       line.clear();
       for (const auto& follower : followers_) {
@@ -170,12 +187,16 @@ class EventFollowers::State : public std::enable_shared_from_this<State> {
         }
       }
     }
-    // Writing may end a follower, and take it off the list.
+  }
+
+  // This may end a follower, and take it off the list.
+  void write() {
     for (const auto& follower : std::vector(followers_)) {
-      follower->lose(batch.lost);
       follower->write();
     }
   }
+
+  static constexpr std::size_t kWriteEvery = 64;  // chosen: events, far less than a buffer holds
 
   asio::io_context& loop_;
   EventFeed& feed_;

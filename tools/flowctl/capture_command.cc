@@ -111,8 +111,10 @@ class Capture {
       if (!any) {
         output_.flush();
       }
-      const auto woke = interruption.wait(connection_, any ? std::chrono::milliseconds(0) : kPause);
-      if (woke == Interruption::Woke::kSignal) {
+      const auto woke = interruption.wait({.readable = connection_,
+                                           .written_to = output_.descriptor(),
+                                           .limit = any ? std::chrono::milliseconds(0) : kPause});
+      if (woke == Interruption::Woke::kSignal || woke == Interruption::Woke::kReaderGone) {
         break;
       }
       if (woke == Interruption::Woke::kReady && has_ended()) {
@@ -196,7 +198,6 @@ Done capture(const Options& options) {
   if (const auto filter = gateway::FlowFilter::parse(options.filter); !filter) {
     return Unexpected{Failure{ExitStatus::kUsage, filter.error()}};
   }
-  const Interruption interruption;
   auto stream = open_stream(choose_socket(options.socket), {.kind = ControlRequest::Kind::kCapture,
                                                             .filter = options.filter,
                                                             .snap_bytes = options.snap_bytes});
@@ -215,7 +216,8 @@ Done capture(const Options& options) {
   if (!descriptor) {
     return Unexpected{descriptor.error()};
   }
-  Output output(descriptor->get());
+  const Interruption interruption;  // not before: a FIFO may have no reader yet
+  Output output(descriptor->get(), options.file == "-" ? "standard output" : options.file);
   CurrentNames names(options, *reply);
   CaptureFile file(output, {.snap_bytes = options.snap_bytes, .count = options.count},
                    [&](const gateway::CaptureRecord& record) { return names.of(record); });

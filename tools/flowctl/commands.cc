@@ -172,22 +172,6 @@ Done tenants(const Context& context) {
   return {};
 }
 
-base::Result<FlowListing, Failure> open_listing(const Context& context) {
-  const auto reply = ask(choose_socket(context.options.socket), {.kind = Kind::kFlows});
-  if (!reply) {
-    return Unexpected{reply.error()};
-  }
-  const auto names = granted(reply->line);
-  if (!names) {
-    return Unexpected{names.error()};
-  }
-  auto listing = FlowListing::open(reply->flow_region, names_in(*names));
-  if (!listing) {
-    return Unexpected{Failure{ExitStatus::kFailed, listing.error()}};
-  }
-  return std::move(listing).value();
-}
-
 std::int64_t now_ns() {
   return base::to_nanoseconds(base::Clock::now());
 }
@@ -197,7 +181,7 @@ Done flows(const Context& context) {
   if (!filter) {
     return Unexpected{Failure{ExitStatus::kUsage, filter.error()}};
   }
-  const auto listing = open_listing(context);
+  const auto listing = FlowListing::ask(choose_socket(context.options.socket));
   if (!listing) {
     return Unexpected{listing.error()};
   }
@@ -211,7 +195,7 @@ Done flows(const Context& context) {
 }
 
 Done flow(const Context& context) {
-  const auto listing = open_listing(context);
+  const auto listing = FlowListing::ask(choose_socket(context.options.socket));
   if (!listing) {
     return Unexpected{listing.error()};
   }

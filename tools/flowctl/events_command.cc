@@ -103,7 +103,9 @@ base::Result<void, Failure> follow_events(const Options& options, Output& output
   printer.take(stream->rest);
   std::array<char, 65536> buffer;
   while (!printer.is_done()) {
-    if (interruption.wait(stream->socket) == Interruption::Woke::kSignal) {
+    const auto woke =
+        interruption.wait({.readable = stream->socket, .written_to = output.descriptor()});
+    if (woke == Interruption::Woke::kSignal || woke == Interruption::Woke::kReaderGone) {
       return {};
     }
     const ssize_t bytes = ::recv(stream->socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);

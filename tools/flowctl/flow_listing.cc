@@ -8,7 +8,11 @@
 #include <system_error>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
+#include "gateway/control/control_protocol.h"
+#include "tools/flowctl/reply.h"
 
 namespace flowctl {
 namespace {
@@ -58,6 +62,22 @@ Mapping::~Mapping() {
   if (memory_ != nullptr) {
     ::munmap(const_cast<std::byte*>(memory_), size_);
   }
+}
+
+base::Result<FlowListing, Failure> FlowListing::ask(const SocketChoice& choice) {
+  const auto reply = flowctl::ask(choice, {.kind = gateway::ControlRequest::Kind::kFlows});
+  if (!reply) {
+    return Unexpected{reply.error()};
+  }
+  const auto names = granted(reply->line);
+  if (!names) {
+    return Unexpected{names.error()};
+  }
+  auto listing = open(reply->flow_region, names_in(*names));
+  if (!listing) {
+    return Unexpected{Failure{ExitStatus::kFailed, listing.error()}};
+  }
+  return std::move(listing).value();
 }
 
 base::Result<FlowListing, std::string> FlowListing::open(const base::Fd& region, NameBook names) {

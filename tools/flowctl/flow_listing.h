@@ -14,9 +14,10 @@
 
 #include "base/result.h"
 #include "flows/flow_snapshot.h"
-#include "gateway/control/control_client.h"
 #include "gateway/inspect/flow_filter.h"
 #include "gateway/inspect/flow_json.h"
+#include "tools/flowctl/failure.h"
+#include "tools/flowctl/gateway_access.h"
 
 namespace flowctl {
 
@@ -61,6 +62,8 @@ class Mapping {
 
 class FlowListing {
  public:
+  /// Asks the gateway that was chosen.
+  static base::Result<FlowListing, Failure> ask(const SocketChoice& choice);
   /// `region` is the reply's descriptor.
   static base::Result<FlowListing, std::string> open(const base::Fd& region, NameBook names);
 

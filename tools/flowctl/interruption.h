@@ -7,22 +7,23 @@
 #include <chrono>
 #include <initializer_list>
 #include <optional>
+#include <vector>
 
 #include "base/fd.h"
 
 namespace flowctl {
 
-/// While it lives, those signals do not end the process; they wait to be read. One at a time.
+/// While it lives, the first of those signals does not end the process: it waits to be read, and a
+/// system call that blocks fails with EINTR. The second ends the process, wherever it is stuck. One
+/// at a time.
 class Interruption {
  public:
-  /// `more` are signals that are waited for besides (SIGWINCH).
+  /// `more` are signals that are waited for besides (SIGWINCH), and never end anything.
   explicit Interruption(std::initializer_list<int> more = {});
   ~Interruption();
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;
 
-  /// Readable when a signal has come.
-  [[nodiscard]] const base::Fd& fd() const { return signals_; }
   /// The next signal; nothing: none has come.
   [[nodiscard]] std::optional<int> take() const;
 
@@ -30,15 +31,29 @@ class Interruption {
   [[nodiscard]] bool wait_for_signal(std::chrono::milliseconds limit) const;
 
   /// What ended a wait.
-  enum class Woke { kReady, kSignal, kTimeout };
-  /// Until `fd` is readable (or its peer is gone), a signal has come, or the time is over. Where
-  /// both are ready it is the signal.
-  [[nodiscard]] Woke wait(const base::Fd& fd,
-                          std::optional<std::chrono::milliseconds> limit = {}) const;
+  enum class Woke { kReady, kSignal, kReaderGone, kTimeout };
+  struct Until {
+    const base::Fd& readable;  // or its peer is gone
+    int written_to = -1;       // nobody reads any longer what is written to this descriptor
+    std::optional<std::chrono::milliseconds> limit{};
+  };
+  /// Until any of that is so, or a signal has come. Where several are, the signal goes first.
+  [[nodiscard]] Woke wait(const Until& until) const;
 
  private:
-  sigset_t before_{};
-  base::Fd signals_;
+  struct Before {
+    int signal;
+    struct sigaction action;
+  };
+
+  void catch_signal(int signal, int flags);
+
+  std::vector<Before> before_;
+  base::Fd signals_;  // a byte for each that has come
+  base::Fd handlers_end_;
 };
+
+/// Whether a signal that ends has come since the last Interruption began.
+bool was_interrupted();
 
 }  // namespace flowctl

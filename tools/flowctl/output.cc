@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+
+#include "tools/flowctl/interruption.h"
 
 namespace flowctl {
 
@@ -11,12 +14,14 @@ void Output::flush() {
   std::string_view rest = text_;
   while (open_ && !rest.empty()) {
     const ssize_t bytes = ::write(descriptor_, rest.data(), rest.size());
-    if (bytes >= 0) {
-      rest.remove_prefix(static_cast<std::size_t>(bytes));
-    } else if (errno != EINTR) {
+    if (bytes < 0 && errno != EINTR) {
       open_ = false;
-      error_ = errno == EPIPE ? "" : base::last_error("write to standard output").message();
+      error_ = errno == EPIPE ? "" : base::last_error("write to " + name_).message();
+      break;
     }
+    rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(bytes, 0)));
+    // Only a signal cuts a write that may block.
+    open_ = rest.empty() || !was_interrupted();
   }
   text_.clear();
 }

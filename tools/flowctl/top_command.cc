@@ -57,17 +57,9 @@ bool knows_utf8() {
 class Watched {
  public:
   static base::Result<Watched, Failure> open(const Options& options) {
-    auto reply = ask(choose_socket(options.socket), {.kind = Kind::kFlows});
-    if (!reply) {
-      return Unexpected{reply.error()};
-    }
-    const auto names = granted(reply->line);
-    if (!names) {
-      return Unexpected{names.error()};
-    }
-    auto listing = FlowListing::open(reply->flow_region, names_in(*names));
+    auto listing = FlowListing::ask(choose_socket(options.socket));
     if (!listing) {
-      return Unexpected{Failure{ExitStatus::kFailed, listing.error()}};
+      return Unexpected{listing.error()};
     }
     return Watched(options, std::move(listing).value());
   }
@@ -191,7 +183,8 @@ class FullScreen {
       }
       draw(terminal);
       const auto left = std::chrono::ceil<milliseconds>(next_look - base::Clock::now());
-      const auto woke = interruption.wait(terminal.keyboard(), std::max(left, milliseconds(0)));
+      const auto woke = interruption.wait(
+          {.readable = terminal.keyboard(), .limit = std::max(left, milliseconds(0))});
       if (woke == Interruption::Woke::kSignal) {
         const auto signal = interruption.take();
         if (signal && *signal != SIGWINCH) {

@@ -2,16 +2,19 @@
 
 #include <fcntl.h>
 #include <pty.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
 #include "base/fd.h"
+#include "tools/flowctl/interruption.h"
 
 namespace flowctl {
 namespace {
@@ -41,6 +44,27 @@ TEST(Output, CollectsUntilItIsFlushed) {
   const ssize_t bytes = ::read(pipe.reader.get(), read.data(), read.size());
   EXPECT_EQ(read.substr(0, static_cast<std::size_t>(bytes)), "one\ntwo\n");
   EXPECT_TRUE(output.is_open());
+}
+
+// The reader stands still, and is sent an interruption in its stead.
+TEST(Output, InterruptionEndsAWriteThatWaits) {
+  const Pipe pipe;
+  const Interruption interruption;
+  Output output(pipe.writer.get());
+  output.text() = std::string(1'000'000, 'x');
+  const pthread_t writer = ::pthread_self();
+  std::thread interrupter([&] {
+    int waiting = 0;
+    while (::ioctl(pipe.reader.get(), FIONREAD, &waiting) == 0 && waiting < 65536) {
+      std::this_thread::yield();
+    }
+    ::pthread_kill(writer, SIGINT);
+  });
+  output.flush();
+  interrupter.join();
+  EXPECT_FALSE(output.is_open());
+  EXPECT_EQ(output.error(), "");
+  EXPECT_EQ(interruption.take(), SIGINT);
 }
 
 TEST(Output, ReaderThatHasGoneIsNoReasonToComplain) {
