@@ -33,8 +33,8 @@ UdpPublisher::UdpPublisher(EventLoop& loop, FlowKeeper& flows, PublishedFlows& p
     : loop_(loop),
       flows_(flows),
       published_(published),
-      arena_(arena),
       owner_(owner),
+      batch_(arena),
       by_remote_(0, Hash{key}) {}
 
 UdpPublisher::~UdpPublisher() {
@@ -65,29 +65,16 @@ base::SysResult<void> UdpPublisher::publish(Fd socket, Tenant& tenant, const End
 
 void UdpPublisher::receive(Port& port) {
   const std::size_t lead = flows::ip_header_bytes(port.to.address.is_v4()) + flows::kUdpHeaderBytes;
-  for (std::size_t i = 0; i < kBatch; ++i) {
-    const auto room = arena_.slot(i, kMaxPacketBytes).subspan(lead);
-    batch_.pieces[i] = {room.data(), room.size()};
-    msghdr& header = batch_.messages[i].msg_hdr;
-    header = {};
-    header.msg_name = batch_.remotes[i].data();
-    header.msg_namelen = sizeof(sockaddr_storage);
-    header.msg_iov = &batch_.pieces[i];
-    header.msg_iovlen = 1;
-    header.msg_control = batch_.controls[i].bytes.data();
-    header.msg_controllen = batch_.controls[i].bytes.size();
-  }
-  const int got =
-      ::recvmmsg(port.socket.get(), batch_.messages.data(), kBatch, MSG_DONTWAIT, nullptr);
-  const std::size_t most = port.to.address.is_v4() ? 65535 : kMaxPacketBytes;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(std::max(got, 0)); ++i) {
-    const auto remote = batch_.remotes[i].endpoint();
-    const auto local = local_of(batch_.messages[i].msg_hdr);
-    const std::size_t bytes = lead + batch_.messages[i].msg_len;
-    if (!remote || !local || bytes > most) {
+  const std::size_t count = batch_.receive(port.socket, lead);
+  const std::size_t most = port.to.address.is_v4() ? 65535 : DatagramBatch::kMaxPacketBytes;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto remote = batch_.remote(i);
+    const auto local = local_of(batch_.header(i));
+    const auto packet = batch_.packet(i);
+    if (!remote || !local || packet.size() > most) {
       owner_.dropped(Drop::kTooBig);
     } else {
-      deliver(port, *remote, *local, arena_.slot(i, kMaxPacketBytes).first(bytes));
+      deliver(port, *remote, *local, packet);
     }
   }
 }
@@ -153,7 +140,7 @@ void UdpPublisher::answer(FlowIndex flow, const RawPacket& packet, const Packet&
 void UdpPublisher::send_piece(FlowIndex flow, const Client& client, std::span<std::byte> piece) {
   base::SocketAddress to(client.remote.endpoint);
   iovec content{piece.data(), piece.size()};
-  Control control;
+  DatagramBatch::Control control;
   msghdr header{};
   header.msg_name = to.data();
   header.msg_namelen = to.size();
@@ -190,7 +177,7 @@ std::optional<UdpPublisher::Local> UdpPublisher::local_of(msghdr& header) {
   return std::nullopt;
 }
 
-void UdpPublisher::set_local(msghdr& header, Control& control, const Local& local) {
+void UdpPublisher::set_local(msghdr& header, DatagramBatch::Control& control, const Local& local) {
   const auto put = [&](int level, int type, const auto& info) {
     header.msg_control = control.bytes.data();
     header.msg_controllen = CMSG_SPACE(sizeof(info));

@@ -26,7 +26,7 @@
 #include "flows/datagram.h"
 #include "gateway/downgrade/published_flows.h"
 #include "gateway/loop/event_loop.h"
-#include "gateway/onramp/packet_arena.h"
+#include "gateway/onramp/datagram_batch.h"
 #include "gateway/onramp/raw_packet.h"
 
 namespace gateway {
@@ -62,10 +62,6 @@ class UdpPublisher {
   void detach(flows::FlowIndex flow);
 
  private:
-  // Chosen: datagrams per turn of one port. Slots are those of the arena, a little longer.
-  static constexpr std::size_t kBatch = PacketArena::kBatch / 2;
-  static constexpr std::size_t kMaxPacketBytes = flows::kIpv6HeaderBytes + 65535;
-
   struct Port final : EventLoop::Handler {
     void on_ready(std::uint32_t /*events*/) override { publisher->receive(*this); }
 
@@ -95,31 +91,19 @@ class UdpPublisher {
     Remote remote;
     Local local;
   };
-  struct alignas(cmsghdr) Control {
-    std::array<std::byte, 64> bytes{};  // one in_pktinfo or in6_pktinfo
-  };
-  // What recvmmsg(2) fills; here, so that it need not be cleared for every call.
-  struct Batch {
-    std::array<base::SocketAddress, kBatch> remotes;
-    std::array<Control, kBatch> controls;
-    std::array<iovec, kBatch> pieces{};
-    std::array<mmsghdr, kBatch> messages{};
-  };
-
   void receive(Port& port);
   void deliver(Port& port, const base::Endpoint& remote, const Local& local,
                std::span<std::byte> packet);
   std::optional<flows::FlowIndex> flow_of(Port& port, const Remote& remote);
   void send_piece(flows::FlowIndex flow, const Client& client, std::span<std::byte> piece);
   static std::optional<Local> local_of(msghdr& header);
-  static void set_local(msghdr& header, Control& control, const Local& local);
+  static void set_local(msghdr& header, DatagramBatch::Control& control, const Local& local);
 
   EventLoop& loop_;
   FlowKeeper& flows_;
   PublishedFlows& published_;
-  PacketArena& arena_;
   Owner& owner_;
-  Batch batch_;
+  DatagramBatch batch_;
   std::vector<std::unique_ptr<Port>> ports_;
   std::vector<Client> clients_;  // Flow::attachment is an index
   std::vector<std::uint32_t> free_;

@@ -54,10 +54,10 @@ DatagramUpgrade::DatagramUpgrade(EventLoop& loop, FlowKeeper& flows, PacketArena
                                  UdpFilter filter, base::SipKey seed, Owner& owner)
     : loop_(loop),
       flows_(flows),
-      arena_(arena),
       filter_(filter),
       owner_(owner),
       hash_{seed},
+      batch_(arena),
       by_source_(0, hash_) {}
 
 DatagramUpgrade::~DatagramUpgrade() {
@@ -268,23 +268,11 @@ void DatagramUpgrade::receive(Mapping& mapping, std::uint32_t events) {
     read_errors(mapping);
   }
   const std::size_t lead = headers_bytes(mapping.is_v4());
-  for (std::size_t i = 0; i < kBatch; ++i) {
-    const auto room = arena_.slot(i, kMaxPacketBytes).subspan(lead);
-    batch_.pieces[i] = {room.data(), room.size()};
-    msghdr& header = batch_.messages[i].msg_hdr;
-    header = {};
-    header.msg_name = batch_.remotes[i].data();
-    header.msg_namelen = sizeof(sockaddr_storage);
-    header.msg_iov = &batch_.pieces[i];
-    header.msg_iovlen = 1;
-  }
-  const int got =
-      ::recvmmsg(mapping.socket.get(), batch_.messages.data(), kBatch, MSG_DONTWAIT, nullptr);
-  // Failed with an error that was queued meanwhile, or there is nothing: epoll will tell.
-  for (std::size_t i = 0; i < static_cast<std::size_t>(std::max(got, 0)); ++i) {
-    const auto remote = batch_.remotes[i].endpoint();
-    const auto packet = arena_.slot(i, kMaxPacketBytes).first(lead + batch_.messages[i].msg_len);
-    if (packet.size() > kMaxPacketBytes || !remote) {
+  const std::size_t count = batch_.receive(mapping.socket, lead);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto remote = batch_.remote(i);
+    const auto packet = batch_.packet(i);
+    if (packet.size() > DatagramBatch::kMaxPacketBytes || !remote) {
       owner_.dropped(Drop::kTooBig);
     } else {
       deliver(mapping, *remote, packet);

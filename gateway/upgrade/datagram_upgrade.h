@@ -37,7 +37,7 @@
 #include "flows/reply.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/loop/event_loop.h"
-#include "gateway/onramp/packet_arena.h"
+#include "gateway/onramp/datagram_batch.h"
 #include "gateway/onramp/raw_packet.h"
 #include "gateway/upgrade/error_queue.h"
 
@@ -109,10 +109,6 @@ class DatagramUpgrade {
                                                const base::Endpoint& source) const = 0;
 
  private:
-  // Chosen: datagrams per turn of one socket. Slots are those of the arena, a little longer.
-  static constexpr std::size_t kBatch = PacketArena::kBatch / 2;
-  static constexpr std::size_t kMaxPacketBytes = flows::kIpv6HeaderBytes + 65535;
-
   struct Source {
     base::Endpoint endpoint;
     std::uint32_t tenant = 0;
@@ -154,13 +150,6 @@ class DatagramUpgrade {
     bool any = false;
     std::optional<std::uint32_t> mtu_bytes;  // our own kernel's EMSGSIZE
   };
-  // What recvmmsg(2) fills; here, so that it need not be cleared for every call.
-  struct Batch {
-    std::array<base::SocketAddress, kBatch> remotes;
-    std::array<iovec, kBatch> pieces{};
-    std::array<mmsghdr, kBatch> messages{};
-  };
-
   base::Result<Mapping*, flows::Drop> make_mapping(const Source& source);
   void free_mapping(Mapping& mapping);
   bool evict_idle(Budget& budget);
@@ -184,11 +173,10 @@ class DatagramUpgrade {
 
   EventLoop& loop_;
   FlowKeeper& flows_;
-  PacketArena& arena_;
   UdpFilter filter_;
   Owner& owner_;
   Hash hash_;
-  Batch batch_;
+  DatagramBatch batch_;
   std::vector<std::unique_ptr<Mapping>> mappings_;  // Flow::attachment is an index
   std::vector<std::uint32_t> free_;
   std::unordered_map<Source, std::uint32_t, Hash> by_source_;
