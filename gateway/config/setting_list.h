@@ -26,6 +26,7 @@
 
 #include "gateway/config/setting_kinds.h"
 #include "gateway/config/settings.h"
+#include "gateway/inspect/flow_json.h"
 
 namespace gateway {
 
@@ -41,9 +42,6 @@ inline constexpr std::uint32_t kMostGuePeers = 1U << 20;
 inline constexpr std::uint32_t kMostGueMtu = 65'535 - 20 - 8 - 12;
 inline constexpr std::size_t kMostRules = flows::kDefaultRule;
 inline constexpr std::size_t kMostPatternBytes = 256;  // of a tunnel's labels, which are as long
-
-/// The name of the decision when no rule matches.
-inline constexpr std::string_view kDefaultRuleName = "default";
 
 namespace setting_kinds {
 
