@@ -11,13 +11,12 @@
 #include "integration/support/gateway_process.h"
 #include "integration/support/host_network.h"
 #include "integration/support/must.h"
+#include "integration/support/resolver.h"
 #include "integration/support/servers.h"
 #include "tests/support/temp_directory.h"
 
 namespace integration {
 namespace {
-
-const std::string kResolver = "192.0.2.9";
 
 // The strings of a TXT answer: 255 bytes each, no two alike.
 std::string text_of(int i) {
@@ -33,25 +32,14 @@ class LargeAnswers : public testing::Test {
   static constexpr int kEnormous = 40;  // some 10,700: never over UDP
 
   static Program start_resolver() {
-    host::set_sysctl("net/ipv4/ip_unprivileged_port_start", "53");
-    Program::Words words = {"dnsmasq",
-                            "--keep-in-foreground",
-                            "--conf-file=/dev/null",
-                            "--no-resolv",
-                            "--no-hosts",
-                            "--bind-interfaces",
-                            "--pid-file=",
-                            "--edns-packet-max=4096",
-                            "--listen-address=" + kResolver,
-                            "--port=53",
-                            "--address=/named.test/" + host::kServer4};
+    Program::Words records = {"--edns-packet-max=4096", "--address=/named.test/" + host::kServer4};
     for (const auto& [name, count] :
          {std::pair{"large.test", kLarge}, {"huge.test", kHuge}, {"enormous.test", kEnormous}}) {
       for (int i = 0; i < count; ++i) {
-        words.push_back(std::string("--txt-record=") + name + "," + text_of(i));
+        records.push_back(std::string("--txt-record=") + name + "," + text_of(i));
       }
     }
-    Program dnsmasq = Program::start(words);
+    Program dnsmasq = integration::start_resolver(records);
     if (!eventually([&] { return run(dig("named.test", "A")).status == 0; })) {
       give_up("dnsmasq: " + dnsmasq.err());
     }

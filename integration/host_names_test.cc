@@ -8,35 +8,19 @@
 #include "integration/support/client_network.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/host_network.h"
+#include "integration/support/resolver.h"
 #include "integration/support/servers.h"
 
 namespace integration {
 namespace {
 
 constexpr auto kTwoTenants = "\n  - {name: acme, id: 1}\n  - {name: other, id: 2}";
-const std::string kResolver = "192.0.2.9";
 
 class HostNames : public testing::Test {
  protected:
-  static Program start_resolver() {
-    host::set_sysctl("net/ipv4/ip_unprivileged_port_start", "53");
-    return Program::start(
-        {"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-         "--bind-interfaces", "--pid-file=", "--listen-address=" + kResolver, "--port=53",
-         "--address=/example.test/" + host::kServer4, "--cname=shop.example.test,www.example.test",
-         "--address=/example.test/" + host::kServer6});
-  }
-  static bool looks_up(const ClientNetwork& client, const std::string& name,
-                       const std::string& type, const std::string& address,
-                       const std::string& how = "+notcp") {
-    return eventually([&] {
-      const Finished dig =
-          client.run({"dig", "+short", "+tries=1", "+time=1", how, "@" + kResolver, name, type});
-      return dig.out.find(address) != std::string::npos;
-    });
-  }
-
-  const Program resolver_ = start_resolver();
+  const Program resolver_ = start_resolver({"--address=/example.test/" + host::kServer4,
+                                            "--cname=shop.example.test,www.example.test",
+                                            "--address=/example.test/" + host::kServer6});
   GatewayProcess gateway_{{.tenants = kTwoTenants, .flows = kQuickTimeWait}};
   ClientNetwork acme_{gateway_.onramp(), {.tenant = "acme"}};
 };

@@ -12,8 +12,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <thread>
 
@@ -25,9 +23,9 @@
 #include "integration/support/gateway_process.h"
 #include "integration/support/must.h"
 #include "integration/support/servers.h"
+#include "integration/support/ssh.h"
 #include "integration/support/tunnel_connection.h"
 #include "integration/support/udp_client.h"
-#include "tests/support/temp_directory.h"
 
 namespace integration {
 namespace {
@@ -99,24 +97,13 @@ INSTANTIATE_TEST_SUITE_P(Ways, Peers, testing::Values(kForwarded, kByWayOfSocket
                          [](const auto& tested) { return tested.param.name; });
 
 TEST_P(Peers, SshSeesTheClientsOwnAddressAndCarriesAFile) {
-  const test_support::TempDirectory directory;
-  const auto file = [&](const std::string& name) { return directory.file(name); };
-  for (const auto* key : {"host_key", "user_key"}) {
-    ASSERT_EQ(run({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file(key)}).status, 0);
-  }
-  std::filesystem::copy_file(file("user_key.pub"), file("authorized_keys"));
-  std::ofstream(file("sshd_config"))
-      << "HostKey " << file("host_key") << "\nAuthorizedKeysFile " << file("authorized_keys")
-      << "\nStrictModes no\nUsePAM no\nPidFile none\n";
-  const TcpServer server =
-      TcpServer::program({"/usr/sbin/sshd", "-i", "-e", "-f", file("sshd_config")},
-                         network_.there->listen(kThere4, kPort));
-  const Finished session = network_.here.run(
-      {"sh", "-c",
-       "head -c 20000000 /dev/zero | ssh -q -F none -i " + file("user_key") +
-           " -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p " +
-           std::to_string(kPort) + " " + kThere4 + " 'echo ${SSH_CLIENT% *}; sha256sum'"},
-      60s);
+  const SshFiles ssh;
+  const TcpServer server = TcpServer::program(ssh.server(), network_.there->listen(kThere4, kPort));
+  const Finished session =
+      network_.here.run({"sh", "-c",
+                         "head -c 20000000 /dev/zero | " + ssh.client(kPort) + " " + kThere4 +
+                             " 'echo ${SSH_CLIENT% *}; sha256sum'"},
+                        60s);
   const Finished sum = run({"sh", "-c", "head -c 20000000 /dev/zero | sha256sum"});
   EXPECT_EQ(session.status, 0) << session;
 

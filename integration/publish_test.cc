@@ -106,6 +106,14 @@ class Published {
   std::uint16_t port_ = 0;
 };
 
+// Clients on the host, and who the server sees: the client as it is, or the gateway where that
+// means nothing inside.
+const std::vector<std::pair<std::string, std::string>> kClients = {
+    {"192.0.2.3", "192.0.2.3"},
+    {"127.0.0.1", "198.18.255.1"},
+    {"2001:db8::3", "[2001:0db8:0000:0000:0000:0000:0000:0003]"},
+    {"::1", "[fd6c:6966:7467:0001:0000:0000:0000:0001]"}};
+
 // A server of both families inside, with `serve` at the other end of each connection. Says "ready".
 Program::Words tcp_server(const std::string& serve) {
   const std::string listen = std::string(kInside) + ",fork,reuseaddr,backlog=1000";
@@ -129,13 +137,7 @@ TEST(Publish, CurlFromTheHostReachesTheCommandAtEveryAddress) {
   const Published published("tcp", tcp_server(R"(read -r _; printf 'HTTP/1.0 200 OK\r\n\r\n'; )"
                                               R"(echo hello $SOCAT_PEERADDR)"));
   published.when_ready();
-  // Who the server sees: the client as it is, or the gateway where that means nothing inside.
-  const std::vector<std::pair<std::string, std::string>> clients = {
-      {"192.0.2.3", "192.0.2.3"},
-      {"127.0.0.1", "198.18.255.1"},
-      {"2001:db8::3", "[2001:0db8:0000:0000:0000:0000:0000:0003]"},
-      {"::1", "[fd6c:6966:7467:0001:0000:0000:0000:0001]"}};
-  for (const auto& [host, seen] : clients) {
+  for (const auto& [host, seen] : kClients) {
     const Finished finished = run({"curl", "-sS", "-g", url_of(published.at(host))});
     EXPECT_EQ(finished.out, "hello " + seen + "\n") << finished;
   }
@@ -221,12 +223,7 @@ TEST(Publish, DatagramsFromTheHostReachTheCommandAtEveryAddress) {
               "trap \"kill $a $b\" TERM; "
               "until [ $(ss -Hlun sport = :8080 | wc -l) = 2 ]; do :; done; echo ready; wait"});
   published.when_ready();
-  const std::vector<std::pair<std::string, std::string>> clients = {
-      {"192.0.2.3", "192.0.2.3"},
-      {"127.0.0.1", "198.18.255.1"},
-      {"2001:db8::3", "[2001:0db8:0000:0000:0000:0000:0000:0003]"},
-      {"::1", "[fd6c:6966:7467:0001:0000:0000:0000:0001]"}};
-  for (const auto& [host, seen] : clients) {
+  for (const auto& [host, seen] : kClients) {
     Program client =
         Program::start({"socat", "-t", "15", "-", "UDP:" + published.at(host).to_string()},
                        {.keep_input_open = true});

@@ -9,13 +9,12 @@
 #include "integration/support/drops.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/host_network.h"
+#include "integration/support/resolver.h"
 #include "integration/support/servers.h"
 #include "integration/support/udp_client.h"
 
 namespace integration {
 namespace {
-
-const std::string kResolver = "192.0.2.9";
 
 nlohmann::json rules_of(const GatewayProcess& gateway) {
   return gateway.flowctl({"stats"}).at("rules");
@@ -54,22 +53,12 @@ TEST(Rules, AskForTheTunnelsNameAndLabels) {
 
 class NamedRules : public testing::Test {
  protected:
-  static Program start_resolver() {
-    host::set_sysctl("net/ipv4/ip_unprivileged_port_start", "53");
-    return Program::start(
-        {"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-         "--bind-interfaces", "--pid-file=", "--listen-address=" + kResolver, "--port=53",
-         "--address=/example.test/" + host::kServer4, "--address=/tracker.test/" + host::kServer4});
-  }
   static bool looks_up(const ClientNetwork& client, const std::string& name) {
-    return eventually([&] {
-      const Finished dig =
-          client.run({"dig", "+short", "+tries=1", "+time=1", "@" + kResolver, name});
-      return dig.out.find(host::kServer4) != std::string::npos;
-    });
+    return integration::looks_up(client, name, "A", host::kServer4);
   }
 
-  const Program resolver_ = start_resolver();
+  const Program resolver_ = start_resolver(
+      {"--address=/example.test/" + host::kServer4, "--address=/tracker.test/" + host::kServer4});
   const GatewayProcess gateway_{
       {.tenants = "\n  - {name: acme, id: 1}\n  - {name: other, id: 2}", .rules = R"(
     - {name: dns, match: {protocol: udp, destination_port: 53}, action: upgrade}

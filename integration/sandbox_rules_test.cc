@@ -13,13 +13,13 @@
 #include "integration/support/gateway_process.h"
 #include "integration/support/host_network.h"
 #include "integration/support/program.h"
+#include "integration/support/resolver.h"
 #include "integration/support/servers.h"
 #include "tests/support/temp_directory.h"
 
 namespace integration {
 namespace {
 
-const std::string kResolver = "192.0.2.9";
 constexpr auto kRules = R"(rules:
   - {name: no-metadata, match: {destination: [169.254.0.0/16, "fe80::/10"]}, action: reject}
   - {name: no-private, match: {destination: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]},
@@ -37,13 +37,10 @@ constexpr auto kHttp =
 class SandboxRules : public testing::Test {
  protected:
   SandboxRules() {
-    host::set_sysctl("net/ipv4/ip_unprivileged_port_start", "53");
     std::ofstream(file("rules.yaml")) << kRules;
-    resolver_.emplace(Program::start(
-        {"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-         "--bind-interfaces", "--pid-file=", "--listen-address=" + kResolver, "--port=53",
-         "--address=/example.test/" + host::kServer4, "--address=/tracker.test/192.0.2.2",
-         "--address=/rebound.example.test/10.1.2.3"}));
+    resolver_.emplace(start_resolver({"--address=/example.test/" + host::kServer4,
+                                      "--address=/tracker.test/192.0.2.2",
+                                      "--address=/rebound.example.test/10.1.2.3"}));
     make_repository();
   }
 

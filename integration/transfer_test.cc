@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -12,7 +10,7 @@
 #include "integration/support/gateway_process.h"
 #include "integration/support/host_network.h"
 #include "integration/support/servers.h"
-#include "tests/support/temp_directory.h"
+#include "integration/support/ssh.h"
 
 namespace integration {
 namespace {
@@ -108,25 +106,14 @@ TEST(Parallel, AThousandConnectionsEachGetTheirOwnBytesBack) {
 }
 
 TEST(Session, SshRunsAShellAndCarriesAFile) {
-  const test_support::TempDirectory directory;
-  const auto file = [&](const std::string& name) { return directory.file(name); };
-  for (const auto* key : {"host_key", "user_key"}) {
-    ASSERT_EQ(run({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file(key)}).status, 0);
-  }
-  std::filesystem::copy_file(file("user_key.pub"), file("authorized_keys"));
-  std::ofstream(file("sshd_config"))
-      << "HostKey " << file("host_key") << "\nAuthorizedKeysFile " << file("authorized_keys")
-      << "\nStrictModes no\nUsePAM no\nPidFile none\n";
-  const TcpServer server =
-      TcpServer::program({"/usr/sbin/sshd", "-i", "-e", "-f", file("sshd_config")});
+  const SshFiles ssh;
+  const TcpServer server = TcpServer::program(ssh.server());
   GatewayProcess gateway;
   ClientNetwork client(gateway.onramp());
   const Finished session =
       client.run({"sh", "-c",
-                  "head -c 20000000 /dev/zero | ssh -q -F none -i " + file("user_key") +
-                      " -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -p " +
-                      std::to_string(server.port()) + " " + host::kServer4 +
-                      " 'echo hello from $(id -u); sha256sum'"},
+                  "head -c 20000000 /dev/zero | " + ssh.client(server.port()) + " " +
+                      host::kServer4 + " 'echo hello from $(id -u); sha256sum'"},
                  60s);
   const Finished sum = run({"sh", "-c", "head -c 20000000 /dev/zero | sha256sum"});
   EXPECT_EQ(session.status, 0) << session;

@@ -20,6 +20,7 @@
 
 #include "integration/support/client_network.h"
 #include "integration/support/gateway_process.h"
+#include "integration/support/resolver.h"
 #include "integration/support/servers.h"
 #include "integration/support/udp_client.h"
 
@@ -270,10 +271,7 @@ TEST(UdpErrors, DatagramLongerThanThePathIsToldThePathsMtu) {
 
 TEST(UdpDns, DigGetsItsAnswerFromDnsmasq) {
   const Endpoint at = closed_port();
-  const Program dnsmasq = Program::start(
-      {"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-       "--bind-interfaces", "--pid-file=", "--listen-address=" + at.address.to_string(),
-       "--port=" + std::to_string(number(at.port)), "--address=/example.test/192.0.2.77"});
+  const Program dnsmasq = start_resolver(at, {"--address=/example.test/192.0.2.77"});
   const GatewayProcess gateway;
   const ClientNetwork client(gateway.onramp());
   const Program::Words dig = {"dig",
