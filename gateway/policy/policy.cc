@@ -8,7 +8,9 @@
 namespace gateway {
 
 Policy::Policy(const Settings& settings, std::vector<std::uint16_t> numbers)
-    : rules_(settings.rules), numbers_(std::move(numbers)) {
+    : rules_(settings.rules),
+      index_(settings.rules, settings.tenants),
+      numbers_(std::move(numbers)) {
   CHECK(rules_.size() <= kMostRules);
   for (std::size_t i = numbers_.size(); i < rules_.size(); ++i) {
     numbers_.push_back(static_cast<std::uint16_t>(i));
@@ -22,11 +24,9 @@ Policy::Policy(const Settings& settings, std::vector<std::uint16_t> numbers)
 }
 
 Decision Policy::decide(const FlowFacts& facts) const {
-  std::size_t i = 0;
-  while (i < compiled_.size() && compiled_[i].first_failed(facts)) {
-    ++i;
-  }
-  return decision_of(i, facts);
+  const std::size_t position = find_first(
+      facts, rules_.size(), [&](std::size_t i) { return !compiled_[i].first_failed(facts); });
+  return decision_of(position, facts);
 }
 
 Decision Policy::decision_of(std::size_t position, const FlowFacts& facts) const {

@@ -15,6 +15,7 @@
 #include "flows/flow.h"
 #include "gateway/config/settings.h"
 #include "gateway/policy/compiled_rule.h"
+#include "gateway/policy/rule_index.h"
 
 namespace gateway {
 
@@ -41,6 +42,12 @@ class Policy {
 
   /// Knows no limits: see Rulings.
   [[nodiscard]] Decision decide(const FlowFacts& facts) const;
+  /// RuleIndex::find_first().
+  template <class Matches>
+  [[nodiscard]] std::size_t find_first(const FlowFacts& facts, std::size_t end,
+                                       Matches matches) const {
+    return index_.find_first(facts, end, matches);
+  }
   /// What follows if the rule at this position decides; behind the last, the default.
   [[nodiscard]] Decision decision_of(std::size_t position, const FlowFacts& facts) const;
 
@@ -59,8 +66,9 @@ class Policy {
   [[nodiscard]] std::optional<std::size_t> find(const Rule& rule) const;
 
  private:
-  std::vector<CompiledRule> compiled_;  // what decide() walks, in one piece
+  std::vector<CompiledRule> compiled_;
   std::vector<Rule> rules_;
+  RuleIndex index_;
   std::vector<std::uint16_t> numbers_;
   std::unordered_map<std::uint16_t, std::size_t> by_number_;
   std::unordered_map<std::string_view, std::size_t> by_name_;  // in rules_

@@ -8,14 +8,12 @@ std::optional<Decision> rejudge(std::uint16_t rule, const FlowFacts& facts, cons
   const bool by_default = was == before.rule_count();
   const auto kept = by_default ? std::optional(now.rule_count()) : now.find(before.rule(was));
   const std::size_t end = kept.value_or(now.rule_count());
-  for (std::size_t i = 0; i < end; ++i) {
+  const std::size_t decides = now.find_first(facts, end, [&](std::size_t i) {
     const auto stood = before.find(now.rule(i));
     const bool has_judged_it = kept && stood && *stood < was;
-    if (!has_judged_it && !now.compiled(i).first_failed(facts)) {
-      return now.decision_of(i, facts);
-    }
-  }
-  return kept ? std::nullopt : std::optional(now.decision_of(end, facts));
+    return !has_judged_it && !now.compiled(i).first_failed(facts);
+  });
+  return kept && decides == end ? std::nullopt : std::optional(now.decision_of(decides, facts));
 }
 
 }  // namespace gateway
