@@ -26,6 +26,8 @@ LOADS = {
     "idle": ("bytes each", ["run", "offload", "mtu1400", "slirp", "pasta"]),
     "crowd-up": ("x CPU/GB", ["offload", "mtu1400"]),
     "crowd-crr": ("x CPU/connection", ["offload", "mtu1400"]),
+    "rules-up": ("x Gbit/s", ["mtu1400"]),
+    "rules-crr": ("x per second", ["mtu1400"]),
 }
 
 
@@ -57,6 +59,8 @@ class Loads:
             return self.idle(way_name)
         if load.startswith("crowd-"):
             return self.crowd({"up": "up1", "crr": "crr32"}[load[len("crowd-"):]], way_name)
+        if load.startswith("rules-"):
+            return self.ruled({"up": "up1", "crr": "crr32"}[load[len("rules-"):]])
         return self.through(load, self.bench.ways[way_name])
 
     # ---- One program, through a way ----
@@ -204,3 +208,21 @@ class Loads:
                     self.close(client)
                 self.bench.stop(gateway)
         return costs[most] / costs[10], {"flows": most, "few": costs[10], "many": costs[most]}
+
+    def ruled(self, load):
+        """The load's figure behind 1,000 rules, none of which matches, over that behind none."""
+        kinds = ("destination: [10.{0}.{1}.0/24, 172.16.{1}.0/24], protocol: tcp",
+                 "destination_port: [{2}, 20000-20010]",
+                 "name: ['*.site{2}.example']",
+                 "source: 100.65.{1}.0/24, destination_port: {2}")
+        rules = "rules:\n" + "".join(
+            "- {name: r%d, match: {%s}, action: reject}\n"
+            % (i, kinds[i % 4].format(i // 256, i % 256, 10000 + i)) for i in range(1000))
+        figures = {}
+        for count, text in ((0, ""), (1000, rules)):
+            gateway, onramp = self.bench.start_gateway(text)
+            try:
+                figures[count], _ = self.through(load, self.bench.through_tunnel(gateway, onramp, False))
+            finally:
+                self.bench.stop(gateway)
+        return figures[1000] / figures[0], {"without": figures[0], "with": figures[1000]}

@@ -60,7 +60,7 @@ class Bench:
         wait_until("a namespace", lambda: os.readlink(path) != own)
         return holder.pid
 
-    def start_gateway(self):
+    def start_gateway(self, rules=""):
         """A gateway that has seen nothing yet, and its on-ramp."""
         self.gateways += 1
         directory = os.path.join(self.directory, "gateway-%d" % self.gateways)
@@ -69,7 +69,7 @@ class Bench:
         with open(config, "w") as file:
             # Idle flows stay.
             file.write("control: {path: %s/control.sock}\nonramps: [{seqpacket: {path: %s}}]\n"
-                       "flows: {timeouts: {udp: 1h}}\n" % (directory, onramp))
+                       "flows: {timeouts: {udp: 1h}}\n%s" % (directory, onramp, rules))
         gateway = self.start(self.liftgate, "serve", "--config", config)
         wait_until("the gateway's on-ramp", lambda: os.path.exists(onramp))
         return gateway, onramp
