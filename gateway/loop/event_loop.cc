@@ -124,7 +124,7 @@ void EventLoop::run() {
   while (!stopping_) {
     const int count = wait();
     CHECK(count >= 0 || errno == EINTR);
-    was_busy_ = count > 0;
+    was_busy_ = count > 0 || !turns_.empty();
     now_ = base::Clock::now();
     run_ready(static_cast<std::size_t>(std::max(count, 0)));
     run_turns();
