@@ -211,6 +211,16 @@ TEST(BindingTableDeathTest, RangeThatWrapsAroundAborts) {
   EXPECT_DEATH(BindingTable{range}, "CHECK failed");
 }
 
+TEST(BindingTable, RangeMayEndAtTheLastAddress) {
+  BindingRange range = range_of(1);
+  range.slots = std::uint32_t{number(range.last_port)} - number(range.first_port) + 1;
+  range.first_v4 = IpAddress::parse("255.255.255.255").value();
+  range.first_v6 = IpAddress::parse("fd00::ffff:ffff").value();
+  EXPECT_EQ(BindingTable(range).capacity(), range.slots);
+  ++range.slots;
+  EXPECT_DEATH(BindingTable{range}, "CHECK failed");
+}
+
 TEST(BindingTable, FlowMayHoldTwoSlotsAndEachFindsIt) {
   BindingTable table(range_of(7));
   const BindingIndex client = table.claim(FlowIndex{5}).value();

@@ -119,10 +119,24 @@ TEST(ReadQuote, FirstFragmentOfIpv6IsReadThroughItsHeader) {
 
 TEST(ReadQuote, WhatDoesNotShowItsPortsIsNoFlow) {
   for (const Bytes& original :
-       {tcp(kRemote4, kClient4).fragment(1480, false, 7).payload("x").build(),
-        tcp(kRemote6, kClient6).ack(1).build()}) {  // of the other family
+       {tcp(kRemote4, kClient4).fragment(1480, false, 7).payload("longer than a port").build(),
+        tcp(kRemote6, kClient6).ack(1).build(),  // of the other family
+        test_support::icmp("192.0.2.1", "10.0.0.1").icmp(3, 4, 1300).payload("no echo").build(),
+        test_support::ip(58, "192.0.2.1", "10.0.0.1").payload("\x80 ICMPv6 in IPv4").build()}) {
     const Bytes error =
         test_support::icmp("100.64.0.1", "192.0.2.1").icmp(3, 4, 1300).payload(original).build();
+    EXPECT_FALSE(read_quote(error, parsed(error)));
+  }
+  for (const Bytes& original :
+       {udp(kRemote6, kClient6).fragment(1480, false, 7).payload("longer than a port").build(),
+        tcp(kRemote4, kClient4).ack(1).build(),
+        test_support::icmp("2001:db8::1", "fd00::1").icmp(1, 0, 0).payload("no echo").build(),
+        test_support::ip(1, "2001:db8::1", "fd00::1").payload("\b ICMP in IPv6").build(),
+        udp(kRemote6, kClient6).extension(0).payload("x").build(),
+        udp(kRemote6, kClient6).extension(43).payload("x").build(),
+        udp(kRemote6, kClient6).extension(60).payload("x").build()}) {
+    const Bytes error =
+        test_support::icmp("fd00::9", "2001:db8::1").icmp(2, 0, 1280).payload(original).build();
     EXPECT_FALSE(read_quote(error, parsed(error)));
   }
 }
