@@ -15,6 +15,7 @@
 #include "gateway/config/config_writer.h"
 #include "gateway/config/spelling.h"
 #include "gateway/doctor.h"
+#include "gateway/doctor_confinement.h"
 #include "gateway/log.h"
 #include "gateway/reload/reload_command.h"
 #include "gateway/serve/serve_command.h"
@@ -170,9 +171,14 @@ Parser::Parser() {
                      "Say everything that is wrong with a file", kCheckExamples);
   config_check->add_option("FILE", chosen.config_path, "The YAML file")->required()->type_name(" ");
 
-  doctor = add(app, "doctor", "liftgate doctor [--json]",
+  doctor = add(app, "doctor", "liftgate doctor [--json | --audit-syscalls]",
                "Say what this machine allows, and the cure for each lack", kDoctorExamples);
-  doctor->add_flag("--json", chosen.json, "For programs");
+  CLI::Option* json = doctor->add_flag("--json", chosen.json, "For programs");
+  doctor
+      ->add_flag("--audit-syscalls", chosen.audit_syscalls,
+                 "Print the system calls that each process of a gateway may make, and why, and\n"
+                 "those that the kernel's log has besides (see `confine: log`)")
+      ->excludes(json);
 
   reload = add(app, "reload", "liftgate reload [--config FILE] [--socket PATH]",
                "Have a running gateway take over its configuration", kReloadExamples);
@@ -431,6 +437,9 @@ int execute(CommandLine& line) {
     case Command::kConfigCheck:
       return settings_of(line.config_path, "") ? 0 : kExitFailed;
     case Command::kDoctor:
+      if (line.audit_syscalls) {
+        return audit_syscalls(std::cout);
+      }
       return doctor(std::cout, line.json ? DoctorFormat::kJson : DoctorFormat::kText);
     case Command::kReload:
       return reload(line.config_path, line.socket);

@@ -29,6 +29,7 @@ struct CommandLine {
   std::optional<base::IpAddress> map_host;
   std::vector<std::string> words;  // kRun: the command to run
   bool json = false;               // kDoctor
+  bool audit_syscalls = false;     // kDoctor
   std::string socket;              // kReload
 };
 

@@ -24,7 +24,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "gateway/control/socket_path.h"
 #include "gateway/doctor_checks.h"
+#include "gateway/doctor_confinement.h"
 #include "netns/diagnosis.h"
 #include "netns/sandbox.h"
 
@@ -188,16 +190,21 @@ std::string as_json(const std::vector<Finding>& findings) {
 
 std::vector<Finding> examine_machine() {
   const int error = namespace_error();
-  return {judge_user_namespaces(error),
-          examine_apparmor(error),
-          examine_tun_device(),
-          examine_sandbox(),
-          examine_ping(),
-          examine_io_uring(),
-          examine_descriptors(),
-          examine_send_buffer(),
-          examine_ipv6(),
-          judge_user(::geteuid())};
+  std::vector<Finding> findings = {judge_user_namespaces(error),
+                                   examine_apparmor(error),
+                                   examine_tun_device(),
+                                   examine_sandbox(),
+                                   examine_ping(),
+                                   examine_io_uring(),
+                                   examine_descriptors(),
+                                   examine_send_buffer(),
+                                   examine_ipv6(),
+                                   judge_user(::geteuid()),
+                                   examine_confinement()};
+  if (auto running = examine_running_gateway(default_control_path())) {
+    findings.push_back(std::move(*running));
+  }
+  return findings;
 }
 
 std::string print_findings(const std::vector<Finding>& findings, DoctorFormat format) {

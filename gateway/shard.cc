@@ -50,7 +50,7 @@ SysResult<std::unique_ptr<Shard>> Shard::create(const Settings& settings,
   if (!region) {
     return Unexpected{region.error()};
   }
-  auto sandbox = SandboxLink::make(settings.io.tun_offload);
+  auto sandbox = SandboxLink::make(settings.io.tun_offload, settings.confine);
   if (!sandbox) {
     return Unexpected{sandbox.error()};
   }
@@ -436,7 +436,7 @@ void Shard::retire_upgraded(EndReason reason, Wanted wanted) {
 
 // Without a sandbox no flow can be upgraded, so the shard waits for it: some ten milliseconds.
 void Shard::restore_sandbox() {
-  auto sandbox = SandboxLink::make(settings_.io.tun_offload);
+  auto sandbox = SandboxLink::make(settings_.io.tun_offload, settings_.confine);
   if (sandbox) {
     if (auto installed = sandbox_.install(std::move(sandbox).value()); installed) {
       ++sandbox_restarts_;

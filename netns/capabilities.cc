@@ -72,6 +72,31 @@ int keep_capabilities_over_exec() noexcept {
   return 0;
 }
 
+int keep_only_capabilities(CapabilitySet keep) noexcept {
+  Sets sets;
+  if (const int error = get_sets(sets); error != 0) {
+    return error;
+  }
+  const std::uint32_t set_bounding = sets.words[0].effective & (1U << CAP_SETPCAP);
+  if (const int error = set_bounding != 0 ? drop_bounding(keep) : 0; error != 0) {
+    return error;
+  }
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
+    return errno;
+  }
+  for (std::size_t i = 0; i < sets.words.size(); ++i) {
+    auto& word = sets.words[i];
+    const auto kept = static_cast<std::uint32_t>(keep >> (32 * i));
+    word.permitted &= kept;
+    word.effective = word.permitted;
+    word.inheritable = 0;
+  }
+  if (const int error = set_sets(sets); error != 0) {
+    return error;
+  }
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno;
+}
+
 int drop_all_capabilities(CapabilitySet keep_bounding) noexcept {
   // The bounding set goes first: dropping from it needs CAP_SETPCAP.
   if (const int error = drop_bounding(keep_bounding); error != 0) {

@@ -1,6 +1,6 @@
 // Capabilities: kept over one exec, looked at, and given up for good.
 //
-// The two functions that change them are async-signal-safe and return an errno, because they also
+// The functions that change them are async-signal-safe and return an errno, because they also
 // run in a child of a threaded process, between fork and exec.
 #pragma once
 
@@ -19,6 +19,11 @@ base::SysResult<CapabilitySet> effective_capabilities();
 /// Makes every permitted capability ambient. Without it a program loses all of them at exec, unless
 /// its uid is 0. Returns 0 or an errno.
 int keep_capabilities_over_exec() noexcept;
+
+/// Keeps of the calling thread's capabilities those of `keep` at most, in every set, and sets
+/// no_new_privs. The bounding set stays where the thread may not change it: with no_new_privs it
+/// has nothing to give. Returns 0 or an errno.
+int keep_only_capabilities(CapabilitySet keep) noexcept;
 
 /// Empties the effective, permitted, inheritable and ambient sets, and the bounding set but for
 /// `keep_bounding`; then sets no_new_privs, so that no later exec can bring anything back, not

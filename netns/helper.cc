@@ -14,6 +14,7 @@
 
 #include "netns/capabilities.h"
 #include "netns/fd_passing.h"
+#include "netns/landlock.h"
 #include "netns/rtnetlink.h"
 #include "netns/sandbox.h"
 #include "netns/sandbox_message.h"
@@ -134,8 +135,41 @@ SysResult<void> give_up_privileges() {
   return {};
 }
 
+SysResult<void> filter_calls(Role role, Enforcement enforcement) {
+  return enforcement == Enforcement::kOff ? SysResult<void>()
+                                          : allow_only(role, enforcement, Threads::kThisOne);
+}
+
+// Where there is no Landlock, the filter forbids opening files all the same.
+SysResult<void> forbid_files(Enforcement enforcement) {
+  if (enforcement == Enforcement::kOff || landlock_version() == 0) {
+    return {};
+  }
+  const auto none = FileRules::make({});
+  if (!none) {
+    return Unexpected{none.error()};
+  }
+  const int error = none->restrict_this_thread();
+  return error == 0 ? SysResult<void>()
+                    : Unexpected{base::Error{
+                          {error, std::generic_category()}, "forbidding files to the helper", {}}};
+}
+
+// It writes no file, and what it holds in memory is no one's to read later.
+void limit_resources() {
+  for (const auto resource : {RLIMIT_CORE, RLIMIT_FSIZE}) {
+    const rlimit none{};
+    ::setrlimit(resource, &none);
+  }
+}
+
 SysResult<Furnished> furnish(const Setup& setup) {
   Furnished furnished;
+  const Enforcement enforcement = setup.config.enforcement;
+  // The capabilities will be gone, which is what counts: a kernel without filters will do.
+  if (auto done = filter_calls(Role::kSetUp, enforcement); !done) {
+    furnished.ready.notes.push_back(done.error().message());
+  }
   if (auto done = write_id_maps(setup.outside); !done) {
     return Unexpected{done.error()};
   }
@@ -148,8 +182,11 @@ SysResult<Furnished> furnish(const Setup& setup) {
   if (auto done = give_up_privileges(); !done) {
     return Unexpected{done.error()};
   }
-  // The capabilities are gone, which is what counts: a kernel without filters will do.
-  if (auto done = allow_only_making_sockets(); !done) {
+  limit_resources();
+  if (auto done = forbid_files(enforcement); !done) {
+    furnished.ready.notes.push_back(done.error().message());
+  }
+  if (auto done = filter_calls(Role::kHelper, enforcement); !done) {
     furnished.ready.notes.push_back(done.error().message());
   }
   return furnished;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/endpoint.h"
+#include "netns/enforcement.h"
 #include "netns/mounted_file.h"
 #include "netns/sysctl.h"
 #include "netns/tun_device.h"
@@ -25,6 +26,7 @@ struct SandboxConfig {
   std::vector<Sysctl> sysctls{};     // set before the device is up and before anything listens
   bool mount_namespace = false;      // programs inside get a copy of the mounts
   std::vector<MountedFile> files{};  // what they see instead; implies mount_namespace
+  Enforcement enforcement = Enforcement::kKill;  // of the helper's system call filters
 
   friend bool operator==(const SandboxConfig&, const SandboxConfig&) = default;
 };

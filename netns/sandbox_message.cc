@@ -76,6 +76,7 @@ void write(WireWriter& out, const Setup& setup) {
     out.string(entry.path);
     out.string(entry.content);
   }
+  out.u8(static_cast<std::uint8_t>(setup.config.enforcement));
 }
 
 bool read(WireReader& in, Setup& setup) {
@@ -104,7 +105,9 @@ bool read(WireReader& in, Setup& setup) {
     entry.path = in.string();
     entry.content = in.string();
   }
-  return true;
+  const std::uint8_t enforcement = in.u8();
+  setup.config.enforcement = static_cast<Enforcement>(enforcement);
+  return enforcement <= static_cast<std::uint8_t>(Enforcement::kOff);
 }
 
 void write(WireWriter& out, const Ready& ready) {

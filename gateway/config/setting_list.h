@@ -64,6 +64,8 @@ inline constexpr std::array<std::pair<std::string_view, flows::Protocol>, 2> kPu
     {{"tcp", flows::Protocol::kTcp}, {"udp", flows::Protocol::kUdp}}};
 inline constexpr std::array<std::pair<std::string_view, Handshake>, 2> kHandshakes = {
     {{"held", Handshake::kHeld}, {"eager", Handshake::kEager}}};
+inline constexpr std::array<std::pair<std::string_view, Confine>, 3> kConfines = {
+    {{"auto", Confine::kAuto}, {"log", Confine::kLog}, {"off", Confine::kOff}}};
 inline constexpr std::array<std::pair<std::string_view, UdpFilter>, 3> kUdpFilters = {
     {{"address_dependent", UdpFilter::kAddressDependent},
      {"endpoint_independent", UdpFilter::kEndpointIndependent},
@@ -464,6 +466,12 @@ void describe(V& v, Settings& settings) {
   v.value("handshake", settings.handshake, ChoiceKind<Handshake>{setting_kinds::kHandshakes},
           "held: a client's SYN is answered when its upstream has answered, and as it has.\n"
           "eager: it is answered at once.");
+  v.value(
+      "confine", settings.confine, ChoiceKind<Confine>{setting_kinds::kConfines},
+      "auto: once it serves, the gateway may make the system calls and open the files that it\n"
+      "needs, as far as the kernel can see to that, and any other call ends it. log: such a call\n"
+      "is done, and told to the kernel's log (`liftgate doctor --audit-syscalls`). off: nothing\n"
+      "of this.");
   v.section("audit", audit, "");
   v.section("log", settings.log, "");
   v.section("telemetry", telemetry, "");

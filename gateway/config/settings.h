@@ -257,6 +257,13 @@ struct IoSettings {
   friend bool operator==(const IoSettings&, const IoSettings&) = default;
 };
 
+/// What the gateway may still do once it serves; see netns/confinement.h.
+enum class Confine : std::uint8_t {
+  kAuto,  // only what its role needs, as far as the kernel enforces that; anything else kills it
+  kLog,   // the same, but system calls outside of the role are told to the kernel's log
+  kOff,
+};
+
 struct LogSettings {
   enum class Format : std::uint8_t { kText, kJson };
   enum class Level : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
@@ -277,6 +284,7 @@ struct Settings {
   UdpSettings udp;
   IoSettings io;
   Handshake handshake = Handshake::kHeld;
+  Confine confine = Confine::kAuto;
   std::string audit_path;                   // empty: no audit log
   std::optional<base::Endpoint> telemetry;  // where metrics are served; nowhere
   LogSettings log;

@@ -25,6 +25,7 @@
 #include <asio/steady_timer.hpp>
 
 #include "flows/protocol.h"
+#include "gateway/confine/confine.h"
 #include "gateway/control/control_client.h"
 #include "gateway/control/socket_path.h"
 #include "gateway/descriptors.h"
@@ -68,9 +69,11 @@ int fail(const base::Error& error, int status = 1) {
   return status;
 }
 
-netns::SandboxConfig sandbox_of(const Inside& inside, const ResolverPlan& resolvers, bool offload) {
+netns::SandboxConfig sandbox_of(const Inside& inside, const ResolverPlan& resolvers,
+                                const Settings& settings) {
   netns::SandboxConfig config;
-  config.tun.offload = offload;
+  config.enforcement = enforcement_of(settings.confine);
+  config.tun.offload = settings.io.tun_offload;
   config.tun.addresses = {{inside.v4, kPrefixV4}, {inside.v6, kPrefixV6}};
   config.tun.mtu_bytes = inside.mtu_bytes;
   config.mount_namespace = true;
@@ -226,7 +229,7 @@ int run(const RunOptions& options) {
   Settings settings = settings_for_run(options, options.settings);
   settings.control_path = control_path_for_run(settings.control_path);
   const sigset_t ignored = netns::ignored_signals();
-  auto supervised = supervise();
+  auto supervised = supervise(settings.confine);
   if (!supervised) {
     return fail(supervised.error());
   }
@@ -243,7 +246,7 @@ int run(const RunOptions& options) {
   }
   const ResolverPlan resolvers =
       plan_resolvers(host_resolv_conf(), inside.gateway_v4, inside.gateway_v6);
-  auto sandbox = netns::Sandbox::start(sandbox_of(inside, resolvers, settings.io.tun_offload));
+  auto sandbox = netns::Sandbox::start(sandbox_of(inside, resolvers, settings));
   if (!sandbox) {
     return fail(sandbox.error());
   }
@@ -285,6 +288,7 @@ int run(const RunOptions& options) {
     return fail(process.error(), status_of_spawn_error(process.error()));
   }
   raise_descriptor_limit();  // ours; the command has been started with what the user set
+  confine_gateway(netns::Role::kRun, settings, options.config_path);
   const SignalForwarder forwarder(context, std::move(signals), process->pid);
   asio::posix::stream_descriptor abandoned(context, supervised->supervisor.release());
   abandoned.async_wait(asio::posix::stream_descriptor::wait_read, [&](std::error_code error) {

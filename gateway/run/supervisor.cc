@@ -6,6 +6,7 @@
 
 #include <csignal>
 
+#include "gateway/confine/confine.h"
 #include "gateway/run/children.h"
 #include "netns/process.h"
 
@@ -65,7 +66,7 @@ sigset_t signals_for_command() {
   return set;
 }
 
-SysResult<Supervised> supervise() {
+SysResult<Supervised> supervise(Confine confine) {
   std::signal(SIGCHLD, SIG_DFL);  // ignored, it would take the exit status away
   sigset_t signals = signals_for_command();
   ::sigaddset(&signals, SIGCHLD);
@@ -81,6 +82,7 @@ SysResult<Supervised> supervise() {
   if (gateway < 0) {
     return Unexpected{base::last_error("fork")};
   }
+  confine_supervisor(confine);
   const int status = watch(gateway, signals);
   end_children([](pid_t) { return false; });
   Supervised ended;

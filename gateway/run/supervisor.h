@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "gateway/config/settings.h"
 
 namespace gateway {
 
@@ -34,7 +35,7 @@ struct Supervised {
   base::Fd supervisor;        // in the gateway: a pidfd, readable once the supervisor has died
 };
 
-/// Returns in both processes. Before there is another thread.
-base::SysResult<Supervised> supervise();
+/// Returns in both processes; the supervisor is confined. Before there is another thread.
+base::SysResult<Supervised> supervise(Confine confine);
 
 }  // namespace gateway

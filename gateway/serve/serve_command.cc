@@ -7,6 +7,7 @@
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 
+#include "gateway/confine/confine.h"
 #include "gateway/descriptors.h"
 #include "gateway/gateway.h"
 #include "gateway/log.h"
@@ -95,6 +96,7 @@ int serve(const Settings& settings, const std::string& config_path) {
   if (const auto opened = (*gateway)->open_published_ports(); !opened) {
     return fail(opened.error());
   }
+  confine_gateway(netns::Role::kGateway, settings, config_path);
   log_info("ready control={}", settings.control_path);
   context.run();
   gateway->reset();

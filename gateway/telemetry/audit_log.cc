@@ -14,6 +14,7 @@
 #include "gateway/log.h"
 #include "gateway/telemetry/audit_file.h"
 #include "gateway/telemetry/audit_line.h"
+#include "netns/every_thread.h"
 
 namespace gateway {
 namespace {
@@ -99,11 +100,13 @@ class FileAuditLog final : public AuditLog {
   }
 
  private:
-  // Signals are for the other threads; SIGPIPE and SIGXFSZ become the errors EPIPE and EFBIG.
+  // Signals are for the other threads, but for that of confinement; SIGPIPE and SIGXFSZ become the
+  // errors EPIPE and EFBIG.
   void start_writer() {
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
+    sigdelset(&all, netns::every_thread_signal());
     pthread_sigmask(SIG_SETMASK, &all, &before);
     writer_ = std::thread([this] { run(); });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);

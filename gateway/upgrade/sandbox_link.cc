@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "gateway/confine/confine.h"
 #include "gateway/flow/sandbox_plan.h"
 #include "gateway/log.h"
 #include "gateway/loop/tcp_socket.h"
@@ -33,9 +34,10 @@ SandboxLink::~SandboxLink() {
   uninstall();
 }
 
-SysResult<netns::Sandbox> SandboxLink::make(bool offload) {
+SysResult<netns::Sandbox> SandboxLink::make(bool offload, Confine confine) {
   netns::SandboxConfig config;
   config.tun.offload = offload;
+  config.enforcement = enforcement_of(confine);
   config.tun.addresses = {{plan_v4(1), 15}, {plan_v6(1), 64}};
   config.tun.mtu_bytes = kTunMtuBytes;
   config.listeners = {{.endpoint = listener_endpoint(nat::Family::kV4)},

@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "flows/coalescer.h"
 #include "flows/packet.h"
+#include "gateway/config/settings.h"
 #include "gateway/downgrade/socket_pool.h"
 #include "gateway/loop/acceptor.h"
 #include "gateway/loop/event_loop.h"
@@ -57,7 +58,7 @@ class SandboxLink {
 
   /// Makes a sandbox for install(). Any thread; blocks for some ten milliseconds. With `offload`
   /// its TUN gives super-segments without checksums.
-  static base::SysResult<netns::Sandbox> make(bool offload);
+  static base::SysResult<netns::Sandbox> make(bool offload, Confine confine);
   base::SysResult<void> install(netns::Sandbox sandbox);
   /// Gives the sandbox up: everything of it is closed.
   void uninstall();

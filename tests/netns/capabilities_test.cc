@@ -68,6 +68,24 @@ TEST(Capabilities, OnlyTheBoundingSetKeepsWhatWasExcepted) {
   EXPECT_EQ(*status, 0);
 }
 
+TEST(Capabilities, ThoseThatAreNeededMayBeKeptAlone) {
+  const auto status = in_new_user_namespace([] {
+    if (keep_only_capabilities(CapabilitySet{1} << CAP_NET_RAW) != 0) {
+      return 1;
+    }
+    for (const char* set : {"CapPrm", "CapEff", "CapBnd"}) {
+      if (status_of(::getpid(), set) != "0000000000002000") {
+        return 2;
+      }
+    }
+    return status_of(::getpid(), "NoNewPrivs") == "1" ? 0 : 3;
+  });
+  if (!status) {
+    GTEST_SKIP() << "no user namespaces here";
+  }
+  EXPECT_EQ(*status, 0);
+}
+
 TEST(Capabilities, KeptOnesAreAmbientSoThatExecLeavesThem) {
   const auto status = in_new_user_namespace([] {
     if (keep_capabilities_over_exec() != 0) {

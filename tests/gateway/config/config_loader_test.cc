@@ -78,6 +78,7 @@ rules:
 flows: {max: 1000, timeouts: {tcp_established: 2m, tcp_time_wait: 1s}}
 nat: {bindings: 4096}
 handshake: eager
+confine: log
 audit: {path: /var/log/flows.jsonl}
 log: {format: json, level: debug}
 )");
@@ -105,6 +106,7 @@ log: {format: json, level: debug}
   EXPECT_EQ(settings.flows.timeouts.udp, Timeouts{}.udp) << "a timeout that is not given stays";
   EXPECT_EQ(settings.nat.bindings, 4096u);
   EXPECT_EQ(settings.handshake, Handshake::kEager);
+  EXPECT_EQ(settings.confine, Confine::kLog);
   EXPECT_EQ(settings.audit_path, "/var/log/flows.jsonl");
   EXPECT_EQ(settings.log, (LogSettings{LogSettings::Format::kJson, LogSettings::Level::kDebug}));
 }
