@@ -16,8 +16,8 @@ using repo::fs::path;
 
 TEST(Tree, HasOnlyTheTopLevelEntriesOfTheLayout) {
   const std::set<std::string> layout = {
-      "CMakeLists.txt", "README.md",   "base", "cmake", "examples", "flows",
-      "gateway",        "integration", "nat",  "netns", "tests",    "tools"};
+      "CMakeLists.txt", "README.md",   "SECURITY.md", "base",  "cmake", "examples", "flows",
+      "gateway",        "integration", "nat",         "netns", "tests", "tools"};
   for (const auto& entry : repo::fs::directory_iterator(repo::kRoot)) {
     const path name = entry.path().filename();
     const bool is_hidden = name.string().starts_with(".");
