@@ -18,7 +18,7 @@ int request_response(const Words& words);
 /// for ever: what a relay costs when the packets never leave the kernel.
 int relay(const Words& words);
 /// SOCKET MTU OFFLOAD(0|1) NUMBER COMMAND...: runs a command in a network whose packets go through
-/// a SEQPACKET on-ramp; NUMBER is its own (onramp_client.h).
+/// an on-ramp; NUMBER is its own (onramp_client.h). SOCKET is a path, or ADDRESS:PORT of a GUE one.
 int tunnel(const Words& words);
 /// ADDRESS PORT: the other end of the UDP loads, for ever.
 int udp_serve(const Words& words);

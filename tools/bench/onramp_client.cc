@@ -49,4 +49,12 @@ Fd open_tunnel(const std::string& path, const TunnelContext& context) {
   return socket;
 }
 
+Fd open_gue(const base::Endpoint& peer) {
+  const base::SocketAddress address(peer);
+  Fd socket = Fd::adopt(must(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+  widen(socket);
+  must(::connect(socket.get(), address.data(), address.size()), "connect to " + peer.to_string());
+  return socket;
+}
+
 }  // namespace bench

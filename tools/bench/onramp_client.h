@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/endpoint.h"
 #include "base/fd.h"
 #include "base/ip_address.h"
 
@@ -20,6 +21,9 @@ TunnelContext context_of(const std::string& number, const std::string& mtu, bool
 
 /// A blocking socket that the gateway has accepted as that tunnel; or the end of the program.
 base::Fd open_tunnel(const std::string& path, const TunnelContext& context);
+
+/// A socket of a GUE on-ramp at `peer`: a packet is a datagram, in the form without a header.
+base::Fd open_gue(const base::Endpoint& peer);
 
 /// As much buffer for what is sent as the kernel lets us have: the limit of a unix connection.
 void widen(const base::Fd& socket);

@@ -29,7 +29,8 @@ int tunnel(const Words& words) {
     std::fprintf(stderr, "bench_load: %s\n", sandbox.error().message().c_str());
     return 1;
   }
-  const Fd socket = open_tunnel(words.at(0), context);
+  const auto peer = base::Endpoint::parse(words.at(0));
+  const Fd socket = peer ? open_gue(*peer) : open_tunnel(words.at(0), context);
   const Pumped ends{.tun = sandbox->tun(),
                     .socket = socket,
                     .mtu_bytes = config.tun.mtu_bytes,
