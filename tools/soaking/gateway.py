@@ -1,4 +1,8 @@
-"""The gateway under tools/soak: started, asked, counted, stopped."""
+"""The gateway under tools/soak: started, asked, counted, stopped.
+
+Its tables are small: slots are used in turn, each the first time in new memory, and an hour of large
+ones would look like a leak.
+"""
 import glob
 import json
 import os
@@ -20,7 +24,8 @@ onramps:
 rules:
   - {{name: nowhere, match: {{destination: 203.0.113.0/24}}, action: reject}}
   - {{name: rest, action: upgrade}}
-flows: {{timeouts: {{tcp_handshake: 5s, tcp_time_wait: 100ms, udp: 2s, udp_stream: 2s, icmp: 1s, other: 2s}}}}
+nat: {{bindings: 16384}}
+flows: {{max: 16384, timeouts: {{tcp_handshake: 5s, tcp_time_wait: 100ms, udp: 2s, udp_stream: 2s, icmp: 1s, other: 2s}}}}
 audit: {{path: {0}/audit/flows.jsonl}}
 telemetry: {{listen: "127.0.0.1:9464"}}
 """ % GUE_PORT
@@ -71,12 +76,25 @@ class Gateway:
     def helpers(self):
         return [pid for pid in processes.family({self.process.pid}, "liftgate") if pid != self.process.pid]
 
+    @staticmethod
+    def links(pid):
+        """What its descriptors are."""
+        directory, found = "/proc/%d/fd" % pid, []
+        for number in os.listdir(directory):
+            try:
+                found.append(os.readlink(os.path.join(directory, number)))
+            except OSError:
+                pass  # it has just been closed
+        return found
+
     def sample(self):
         """What can leak, now that nothing is under way."""
         pid, stats = self.process.pid, self.flowctl("stats")
+        links = self.links(pid)
+        pipes = sum(link.startswith("pipe:") for link in links)
         return {"flows": len(self.flowctl("flows")), "bindings": self.flowctl("nat")["claimed"],
                 "relays": stats["relays"], "dials": stats["dials"],
-                "descriptors": len(os.listdir("/proc/%d/fd" % pid)),
+                "descriptors": len(links) - pipes, "pipes": pipes,
                 "threads": len(os.listdir("/proc/%d/task" % pid)),
                 "processes": len(processes.family({pid}, "")),
                 "memory_kib": processes.pss_bytes([pid]) // 1024}

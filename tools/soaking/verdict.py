@@ -6,6 +6,7 @@ import json
 # leak of 100 bytes a flow is more than that within ten minutes.
 MEMORY_SLACK_KIB = 8 * 1024
 COUNTS = ("flows", "bindings", "relays", "dials", "descriptors", "threads", "processes")
+MOST_PIPES = 128  # ends of those that the pool of relays keeps: kKept in gateway/relay/pipe_pool.h
 
 
 class Totals:
@@ -48,6 +49,8 @@ def of_samples(samples):
         if last[name] > bound:
             problems.append("leak: %s were %d after the first round, and are %d (at most %d)" % (
                 name, first[name], last[name], worst))
+    if last["pipes"] > MOST_PIPES:
+        problems.append("leak: %d ends of pipes, and the pool keeps %d" % (last["pipes"], MOST_PIPES))
     grown = last["memory_kib"] - first["memory_kib"]
     if len(samples) > 2 and grown > MEMORY_SLACK_KIB:
         problems.append("drift: memory has grown by %d KiB since the first round" % grown)
@@ -96,7 +99,7 @@ def report(soak, seconds):
             name, sum(totals.done.values()), sum(totals.cut.values()), len(totals.wrong), totals.bytes / 1e9))
     lines.append("broken  " + (", ".join("%s %d" % item for item in sorted(soak.faults.items())) or "nothing"))
     lines += ["left out: " + what for what in soak.left_out]
-    for name in (*COUNTS, "memory_kib"):
+    for name in (*COUNTS, "pipes", "memory_kib"):
         values = [sample[name] for sample in soak.samples]
         if values:
             lines.append("%-12s %s" % (name, " ".join(map(str, values))))
