@@ -91,6 +91,23 @@ TEST(Confinement, AuditLogIsMadeAnewAfterARotation) {
       << gateway.log();
 }
 
+TEST(Confinement, ConfigurationElsewhereIsRefusedWithTheWayOut) {
+  const GatewayProcess gateway;
+  ASSERT_TRUE(eventually([&] { return gateway.log().find("ready") != std::string::npos; }));
+  const test_support::TempDirectory elsewhere;
+  std::filesystem::copy(gateway.file("config.yaml"), elsewhere.file("config.yaml"));
+  const Finished refused = run({liftgate_program(), "reload", "--socket", gateway.control(),
+                                "--config", elsewhere.file("config.yaml")});
+  EXPECT_EQ(refused.status, 1) << refused;
+  EXPECT_NE(refused.err.find("cannot be opened: Permission denied. The gateway is confined"),
+            std::string::npos)
+      << refused;
+  std::filesystem::copy(gateway.file("config.yaml"), gateway.file("new.yaml"));
+  const Finished taken = run({liftgate_program(), "reload", "--socket", gateway.control(),
+                              "--config", gateway.file("new.yaml")});
+  EXPECT_EQ(taken.status, 0) << taken;
+}
+
 TEST(Confinement, OffIsSaidAndNothingIsInForce) {
   const GatewayProcess gateway({.more = "confine: off"});
   ASSERT_TRUE(eventually([&] { return gateway.log().find("ready") != std::string::npos; }));

@@ -100,7 +100,8 @@ int add_permissions(const Filter& filter, Role role) {
     }
   }
 #ifdef LIFTGATE_SANITIZED
-  return add(filter, SCMP_SYS(sigaltstack), Only::kAny);  // ASan, as a thread ends
+  // ASan, as a thread ends. The others have it anyway.
+  return role == Role::kHelper ? add(filter, SCMP_SYS(sigaltstack), Only::kAny) : 0;
 #else
   return 0;
 #endif

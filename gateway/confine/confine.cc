@@ -134,6 +134,19 @@ void confine_gateway(netns::Role role, const Settings& settings, const std::stri
   log_info("confined in_force=\"{}\"", in_force.to_string());
 }
 
+base::Result<Settings, ConfigProblems> load_config_while_confined(const std::string& path) {
+  auto loaded = load_config_file(path);
+  // Landlock forbids opening, and leaves it to be asked whether the file's mode would allow it.
+  if (!loaded && loaded.error().front().line == 0 && ::access(path.c_str(), R_OK) == 0) {
+    ConfigProblems problems = loaded.error();
+    problems.front().what +=
+        ". The gateway is confined, and reads configurations in /etc and in the directory of the "
+        "one that it was started with: put it there, or start it with `confine: off`";
+    return base::Unexpected{std::move(problems)};
+  }
+  return loaded;
+}
+
 void confine_supervisor(Confine confine) {
   (void)netns::confine({.role = netns::Role::kSupervisor,
                         .enforcement = enforcement_of(confine),

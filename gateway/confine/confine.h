@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/config/config_loader.h"
 #include "gateway/config/settings.h"
 #include "netns/confinement.h"
 
@@ -19,7 +20,11 @@ std::vector<netns::FileRule> files_of_gateway(const Settings& settings,
 /// and why. The gateway has everything open by then that only exists at the start.
 void confine_gateway(netns::Role role, const Settings& settings, const std::string& config_path);
 
-/// The same for the process above the gateway of `liftgate run`, which has nothing to say.
+/// load_config_file() for a gateway that is confined by now: where that is why a file cannot be
+/// read, the problem says what to do.
+base::Result<Settings, ConfigProblems> load_config_while_confined(const std::string& path);
+
+/// confine_gateway() for the process above the gateway of `liftgate run`, which has nothing to say.
 void confine_supervisor(Confine confine);
 
 }  // namespace gateway

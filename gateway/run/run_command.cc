@@ -262,7 +262,7 @@ int run(const RunOptions& options) {
   Gateway& gateway = **created;
   gateway.set_configuration(options.config_path,
                             [&](const std::string& path) -> base::Result<Settings, ConfigProblems> {
-                              auto loaded = load_config_file(path);
+                              auto loaded = load_config_while_confined(path);
                               if (!loaded) {
                                 return loaded;
                               }

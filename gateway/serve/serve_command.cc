@@ -82,7 +82,7 @@ int serve(const Settings& settings, const std::string& config_path) {
   if (!gateway) {
     return fail(gateway.error());
   }
-  (*gateway)->set_configuration(config_path, load_config_file);
+  (*gateway)->set_configuration(config_path, load_config_while_confined);
   const Signals signals(context, **gateway, !config_path.empty());
   if (const auto opened = (*gateway)->open_control(); !opened) {
     return fail(opened.error());

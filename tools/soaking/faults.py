@@ -54,8 +54,8 @@ class Breaker:
             for kind in kinds:
                 if time.monotonic() > end or self.gateway.has_ended():
                     break
-                kind()
-                self.counts[kind.__name__] += 1
+                if kind() is not False:
+                    self.counts[kind.__name__] += 1
                 time.sleep(self.chance.uniform(0.1, 0.8))
             self.chance.shuffle(kinds)
         nft("delete table inet soak")
@@ -71,11 +71,12 @@ class Breaker:
 
     def kill_back_end(self):
         """The client of one kind, with its tunnel, at most once in a phase."""
-        if not self.killed:
-            kind = self.chance.choice(("mtu1400", "offload", "gue"))
-            self.killed.add(kind)
-            # What runs inside it is bound to its life.
-            self.clients[kind].kill()
+        if self.killed:
+            return False
+        kind = self.chance.choice(("mtu1400", "offload", "gue"))
+        self.killed.add(kind)
+        self.clients[kind].kill()  # what runs inside it is bound to its life
+        return True
 
     def tunnel(self, number, more=()):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

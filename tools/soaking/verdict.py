@@ -83,12 +83,16 @@ def of_audit(files):
     return problems
 
 
-def of_log(lines):
-    """An error in the log is one that an operator must act on: only what was done on purpose."""
-    expected = ("configuration not reloaded",)
-    return ["log: " + line.strip() for line in lines
-            if " error " in line[:60].lower().replace("[", " ").replace("]", " ")
-            and not any(what in line for what in expected)]
+def of_log(lines, faults):
+    """An error in the log is one that an operator must act on: only what was done on purpose, and as
+    often as that."""
+    errors = [line.strip() for line in lines if " error " in line[:40]]
+    lost = sum("sandbox lost" in line for line in errors)
+    problems = ["log: " + line for line in errors
+                if "configuration not reloaded" not in line and "sandbox lost" not in line]
+    if lost > faults["kill_helper"]:
+        problems.append("log: %d helpers were lost, and %d were killed" % (lost, faults["kill_helper"]))
+    return problems
 
 
 def report(soak, seconds):
