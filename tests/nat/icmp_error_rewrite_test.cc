@@ -14,6 +14,7 @@ using flows::Packet;
 using flows::Protocol;
 using test_support::address;
 using test_support::echo_reply;
+using test_support::echo_request;
 using test_support::endpoint;
 using test_support::PacketBuilder;
 using test_support::tcp;
@@ -21,6 +22,7 @@ using test_support::udp;
 using Bytes = test_support::Packet;
 
 constexpr auto kRemote4 = "192.0.2.1:443", kClient4 = "10.0.0.1:40000";
+constexpr auto kSix = "2001:db8::1";
 constexpr auto kRemote6 = "[2001:db8::1]:443", kClient6 = "[fd00::1]:40000";
 
 // "Too big", from a router behind the client, about a packet to the client.
@@ -68,7 +70,13 @@ std::vector<Case> cases() {
        echo_reply("198.18.0.1", "198.18.1.0", 1).payload("x")},
       {echo_reply("2001:db8::1", "fd00::1", 77).payload("x"), endpoint("[2001:db8::1]:77"),
        endpoint("[fd00::1]:77"), outer6, quoted6,
-       echo_reply("fd66::1", "fd66::100", 1).payload("x")}};
+       echo_reply("fd66::1", "fd66::100", 1).payload("x")},
+      {echo_request("192.0.2.1", "10.0.0.1", 77).payload("x"), endpoint("192.0.2.1:77"),
+       endpoint("10.0.0.1:77"), outer4, quoted4,
+       echo_request("198.18.0.1", "198.18.1.0", 1).payload("x")},
+      {echo_request("2001:db8::1", "fd00::1", 77).payload("x"), endpoint("[2001:db8::1]:77"),
+       endpoint("[fd00::1]:77"), outer6, quoted6,
+       echo_request("fd66::1", "fd66::100", 1).payload("x")}};
 }
 
 TEST(ReadQuote, SaysWhichPacketTheErrorIsAbout) {
@@ -91,6 +99,33 @@ TEST(ReadQuote, EightBytesOfTheTransportHeaderAreEnoughAndSevenAreNot) {
             .payload(std::span(original).first(static_cast<std::size_t>(quoted_bytes)))
             .build();
     EXPECT_EQ(read_quote(error, parsed(error)).has_value(), is_enough) << quoted_bytes;
+  }
+}
+
+TEST(ReadQuote, WhatIsTooShortForItsHeadersIsNoFlow) {
+  const Bytes plain = udp(kRemote6, kClient6).payload("eight bytes").build();
+  const Bytes fragment =
+      udp(kRemote6, kClient6).payload("eight bytes").fragment(0, true, 7).build();
+  for (const auto& [original, enough] : {std::pair{plain, 48U}, {fragment, 56U}}) {
+    for (std::size_t size = 0; size < original.size(); ++size) {
+      const Bytes error = test_support::icmp("fd00::9", kSix)
+                              .icmp(2, 0, 1280)
+                              .payload(std::span(original).first(size))
+                              .build();
+      EXPECT_EQ(read_quote(error, parsed(error)).has_value(), size >= enough) << size;
+    }
+  }
+}
+
+// It would pass for IPv4 from then on.
+TEST(ReadQuote, MappedAddressIsRefused) {
+  for (const std::size_t field : {8U, 24U}) {
+    Bytes original = udp(kRemote6, kClient6).payload("x").build();
+    const auto mapped = address("192.0.2.1").bytes();
+    std::ranges::copy(mapped, original.begin() + static_cast<std::ptrdiff_t>(field));
+    const Bytes error =
+        test_support::icmp("fd00::9", kSix).icmp(2, 0, 1280).payload(original).build();
+    EXPECT_FALSE(read_quote(error, parsed(error)));
   }
 }
 
@@ -134,6 +169,8 @@ TEST(ReadQuote, WhatDoesNotShowItsPortsIsNoFlow) {
         test_support::ip(1, "2001:db8::1", "fd00::1").payload("\b ICMP in IPv6").build(),
         udp(kRemote6, kClient6).extension(0).payload("x").build(),
         udp(kRemote6, kClient6).extension(43).payload("x").build(),
+        test_support::ip(44, kSix, "fd00::1").payload("\x2c 44 in 44, and more").build(),
+        test_support::ip(51, kSix, "fd00::1").payload("authentication").build(),
         udp(kRemote6, kClient6).extension(60).payload("x").build()}) {
     const Bytes error =
         test_support::icmp("fd00::9", "2001:db8::1").icmp(2, 0, 1280).payload(original).build();
@@ -155,6 +192,46 @@ TEST(RewriteIcmpError, QuotesThePacketAsItWouldHaveBeenWithTheNewEnds) {
     EXPECT_EQ(after.icmp_type, before.icmp_type);
     EXPECT_EQ(Bytes(error.begin() + after.payload_offset, error.end()), tested.wanted.build());
   }
+}
+
+// RFC 792 asks for 8 bytes of what was sent, routers quote what they like.
+TEST(RewriteIcmpError, QuoteMayEndAnywhereBehindTheIdentifier) {
+  for (const Case& tested : cases()) {
+    const Bytes original = tested.original.build();
+    const Bytes wanted = tested.wanted.build();
+    const Packet packet = parsed(original);
+    for (std::size_t size = packet.transport_offset + 8U; size < original.size(); ++size) {
+      if (packet.protocol == Protocol::kTcp && size == packet.transport_offset + 17U) {
+        continue;  // half a checksum stays as it is
+      }
+      const bool v4 = packet.is_v4();
+      Bytes error = test_support::icmp(v4 ? "100.64.0.1" : "fd00::9", v4 ? "192.0.2.1" : kSix)
+                        .icmp(v4 ? 11 : 3, 0)
+                        .payload(std::span(original).first(size))
+                        .build();
+      const Packet before = parsed(error);
+      rewrite_icmp_error(error, before, read_quote(error, before).value(), tested.outer,
+                         tested.quoted);
+      const Packet after = parsed(error);
+      ASSERT_EQ(Bytes(error.begin() + after.payload_offset, error.end()),
+                Bytes(wanted.begin(), wanted.begin() + static_cast<std::ptrdiff_t>(size)))
+          << size << " bytes";
+    }
+  }
+}
+
+// RFC 768: 0 says that there is none.
+TEST(RewriteIcmpError, UdpChecksumThatBecomesZeroIsWrittenAsItsOtherForm) {
+  const Bytes original = udp(kRemote4, kClient4).build();
+  const unsigned checksum = test_support::get16(original, 26);
+  const unsigned sum = 40'000 + checksum;  // the destination port that lacks from the sum
+  NewEnds same{endpoint(kRemote4), endpoint(kClient4)};
+  same.destination.port = base::Port{static_cast<std::uint16_t>((sum & 0xffffU) + (sum >> 16U))};
+  Bytes error = error_about(original);
+  const Packet before = parsed(error);
+  rewrite_icmp_error(error, before, read_quote(error, before).value(),
+                     {endpoint("198.18.1.0:0"), endpoint("198.18.0.1:0")}, same);
+  EXPECT_EQ(test_support::get16(error, before.payload_offset + 26U), 0xffffU);
 }
 
 }  // namespace

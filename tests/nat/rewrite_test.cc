@@ -304,7 +304,8 @@ TEST(ClampMss, LowersEachOfTwo) {
 
 TEST(ClampMss, SynWithoutTheOptionIsLeftAlone) {
   for (const Bytes& other : {options({}), options({4, 2}), options({1, 1, 1, 1}),
-                             options({0, 2, 4, 0xff, 0xff})}) {  // the last: behind the end
+                             options({0, 2, 4, 0xff, 0xff}),  // behind the end
+                             options({0, 2, 2, 4, 0xff, 0xff})}) {
     const PacketBuilder builder = tcp(kA4, kB4).syn().tcp_options(other);
     EXPECT_EQ(clamped(builder, 1).bytes, builder.build());
   }
