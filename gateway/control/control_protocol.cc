@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "gateway/inspect/flow_json.h"
 #include "gateway/inspect/json_writer.h"
+#include "gateway/inspect/status_json.h"
 #include "gateway/inspect/strict_json.h"
 #include "gateway/inspect/version.h"
 
@@ -71,45 +72,6 @@ base::Result<Kind, std::string> kind_of(const json& request) {
   return refused(shown(text) + " is not one of " + known_kinds());
 }
 
-void write_count(JsonWriter& reply, std::string_view key, const flows::WireCount& count) {
-  reply.open_object(key).number("packets", count.packets).number("bytes", count.bytes);
-  reply.close_object();
-}
-
-void write_tunnels(JsonWriter& reply, const GatewayStatus& status, std::int64_t now_ns) {
-  reply.open_array("tunnels");
-  for (const TunnelStatus& tunnel : status.tunnels) {
-    reply.open_object().number("id", tunnel.id).text("tenant", tunnel.tenant);
-    reply.text("name", tunnel.name).text("onramp", tunnel.onramp).open_array("addresses");
-    for (const base::IpPrefix& prefix : tunnel.addresses) {
-      reply.element(prefix.to_string());
-    }
-    reply.close_array().number("mtu", tunnel.mtu_bytes).flag("offload", tunnel.offload);
-    reply.number("flows", tunnel.flows);
-    reply.number("age_ms", milliseconds_between(tunnel.opened_ns, now_ns));
-    write_count(reply, "up", tunnel.up);
-    write_count(reply, "down", tunnel.down);
-    reply.number("dropped_packets", tunnel.dropped_packets).open_object("labels");
-    for (const auto& [key, value] : tunnel.labels) {
-      reply.label(key, value);
-    }
-    reply.close_object().close_object();
-  }
-  reply.close_array();
-}
-
-void write_tenants(JsonWriter& reply, const GatewayStatus& status) {
-  reply.open_array("tenants");
-  for (const TenantStatus& tenant : status.tenants) {
-    reply.open_object().number("id", tenant.id).text("name", tenant.name);
-    reply.number("tunnels", tenant.tunnels).number("flows", tenant.flows);
-    reply.number("max_flows", tenant.max_flows).number("dials", tenant.dials);
-    reply.number("max_dials", tenant.max_dials).number("flows_total", tenant.flows_total);
-    reply.close_object();
-  }
-  reply.close_array();
-}
-
 void write_name(JsonWriter& reply, std::uint32_t id, std::string_view text) {
   reply.open_object().number("id", id).text("name", text).close_object();
 }
@@ -130,52 +92,10 @@ void write_flow_names(JsonWriter& reply, const GatewayStatus& status) {
   reply.close_array();
 }
 
-void write_nat(JsonWriter& reply, const NatStatus& nat) {
-  reply.open_object("nat").number("claimed", nat.claimed).number("capacity", nat.capacity);
-  reply.text("first_v4", nat.first_v4).text("first_v6", nat.first_v6);
-  reply.number("first_port", nat.first_port).number("last_port", nat.last_port);
-  reply.number("exhausted", nat.exhausted).close_object();
-}
-
 void write_rules(JsonWriter& reply, const GatewayStatus& status) {
   reply.open_array("rules");
-  for_each_rule(status, [&](std::string_view rule, std::uint64_t flows) {
-    reply.open_object().text("rule", rule).number("flows", flows).close_object();
-  });
-  reply.close_array();
-}
-
-void write_stats(JsonWriter& reply, const GatewayStatus& status, std::int64_t now_ns) {
-  const GatewayStats& stats = status.stats;
-  reply.open_object("stats").text("version", version());
-  reply.number("uptime_ms", milliseconds_between(stats.started_ns, now_ns));
-  reply.number("flows", stats.flows).number("flows_max", stats.flows_max);
-  reply.number("flows_opened", stats.flows_opened).number("flows_ended", stats.flows_ended);
-  reply.number("tunnels", stats.tunnels).number("tunnels_opened", stats.tunnels_opened);
-  reply.number("dials", stats.dials).number("relays", stats.relays);
-  reply.number("pipes_in_use", stats.pipes_in_use).number("pool_sockets", stats.pool_sockets);
-  reply.number("relayed_up_bytes", stats.relayed_up_bytes);
-  reply.number("relayed_down_bytes", stats.relayed_down_bytes);
-  reply.number("sandbox_restarts", stats.sandbox_restarts);
-  reply.number("audit_events", stats.audit_events);
-  reply.number("audit_write_errors", stats.audit_write_errors);
-  write_count(reply, "up", stats.up);
-  write_count(reply, "down", stats.down);
-  write_rules(reply, status);
-  reply.close_object();
-}
-
-void write_counts(JsonWriter& reply, std::string_view what, const std::vector<NamedCount>& counts) {
-  for (const NamedCount& counted : counts) {
-    reply.open_object().text("what", what).text("name", counted.name);
-    reply.number("count", counted.count).text("meaning", counted.meaning).close_object();
-  }
-}
-
-void write_drops(JsonWriter& reply, const GatewayStatus& status) {
-  reply.open_array("drops");
-  write_counts(reply, "packet", status.drops);
-  write_counts(reply, "tunnel", status.refusals);
+  for_each_rule(
+      status, [&](std::string_view rule, std::uint64_t flows) { write_rule(reply, rule, flows); });
   reply.close_array();
 }
 
@@ -443,10 +363,18 @@ std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t no
   reply.open_object().flag("ok", true);
   switch (kind) {
     case Kind::kTunnels:
-      write_tunnels(reply, status, now_ns);
+      reply.open_array("tunnels");
+      for (const TunnelStatus& tunnel : status.tunnels) {
+        write_tunnel(reply, tunnel, now_ns);
+      }
+      reply.close_array();
       break;
     case Kind::kTenants:
-      write_tenants(reply, status);
+      reply.open_array("tenants");
+      for (const TenantStatus& tenant : status.tenants) {
+        write_tenant(reply, tenant);
+      }
+      reply.close_array();
       break;
     case Kind::kFlows:
     case Kind::kCapture:
@@ -456,10 +384,16 @@ std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t no
       write_nat(reply, status.nat);
       break;
     case Kind::kStats:
-      write_stats(reply, status, now_ns);
+      reply.open_object("stats");
+      write_stats(reply, status.stats, now_ns);
+      write_rules(reply, status);
+      reply.close_object();
       break;
     case Kind::kDrops:
-      write_drops(reply, status);
+      reply.open_array("drops");
+      write_counts(reply, "packet", status.drops);
+      write_counts(reply, "tunnel", status.refusals);
+      reply.close_array();
       break;
     case Kind::kPing:
     case Kind::kKill:
