@@ -23,7 +23,17 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
   if (!audit) {
     return Unexpected{audit.error()};
   }
-  gateway->audit_ = std::make_unique<EventFeed>(std::move(audit).value());
+  std::unique_ptr<AuditLog> log = std::move(audit).value();
+  if (settings.telemetry.ipfix.collector) {
+    auto feed = std::make_unique<IpfixFeed>(std::move(log));
+    auto exporter = IpfixExporter::create(context, settings.telemetry.ipfix, *feed);
+    if (!exporter) {
+      return Unexpected{exporter.error()};
+    }
+    gateway->ipfix_ = std::move(exporter).value();
+    log = std::move(feed);
+  }
+  gateway->audit_ = std::make_unique<EventFeed>(std::move(log));
   gateway->followers_ = std::make_unique<EventFollowers>(context, *gateway->audit_, names);
   CaptureSource& source = *gateway;  // which is our base in here only
   gateway->captures_ = std::make_unique<CaptureSessions>(context, source);
@@ -53,6 +63,7 @@ Gateway::~Gateway() {
   doors_.clear();
   shard_.reset();
   followers_.reset();
+  ipfix_.reset();
   audit_.reset();
 }
 
@@ -115,10 +126,10 @@ SysResult<void> Gateway::open_control() {
 }
 
 SysResult<void> Gateway::open_telemetry() {
-  if (!settings_.telemetry) {
+  if (!settings_.telemetry.listen) {
     return {};
   }
-  auto telemetry = TelemetryServer::create(context_, *settings_.telemetry, *this);
+  auto telemetry = TelemetryServer::create(context_, settings_.telemetry, *this);
   if (!telemetry) {
     return Unexpected{telemetry.error()};
   }

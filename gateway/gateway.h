@@ -28,6 +28,7 @@
 #include "gateway/policy/rule_names.h"
 #include "gateway/shard.h"
 #include "gateway/telemetry/event_feed.h"
+#include "gateway/telemetry/ipfix_exporter.h"
 #include "gateway/telemetry/telemetry_server.h"
 
 namespace gateway {
@@ -106,6 +107,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   std::atomic<std::uint32_t> last_tunnel_id_ = 0;  // the shard opens GUE peers itself
   std::array<std::uint64_t, kContextErrorCount> refusals_{};
   std::unique_ptr<EventFeed> audit_;
+  std::unique_ptr<IpfixExporter> ipfix_;  // of what passes audit_
   std::unique_ptr<Shard> shard_;
   std::vector<std::unique_ptr<SeqpacketDoor>> doors_;
   std::unique_ptr<EventFollowers> followers_;

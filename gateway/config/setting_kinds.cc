@@ -12,6 +12,7 @@
 
 #include "base/utf8.h"
 #include "flows/host_name.h"
+#include "gateway/config/secret.h"
 #include "gateway/onramp/tunnel_context.h"
 
 namespace gateway {
@@ -256,7 +257,8 @@ Parsed<std::string> PathKind::parse(const Word& word) const {
   }
   if (word.text.size() > most_bytes) {
     return Unexpected{
-        fmt::format("a path here has at most {} bytes, this has {}", most_bytes, word.text.size())};
+        fmt::format("a path here has at most {} bytes, this has {}; choose a shorter one",
+                    most_bytes, word.text.size())};
   }
   if (!base::is_printable(word.text)) {
     return Unexpected{"expected a path of printable characters" + got(word)};
@@ -389,6 +391,13 @@ Parsed<std::string> TunnelNameKind::parse(const Word& word) const {
 }
 std::string TunnelNameKind::print(const Value& value) const {
   return yaml_text(value);
+}
+
+Parsed<Secret> SecretKind::parse(const Word& word) const {
+  return read_secret(word.text);
+}
+std::string SecretKind::print(const Value& value) const {
+  return yaml_text(value.source);
 }
 
 Parsed<PortRange> PortRangeKind::parse(const Word& word) const {

@@ -132,6 +132,14 @@ struct TunnelNameKind {
   [[nodiscard]] std::string print(const Value& value) const;
 };
 
+/// The secret itself, or where it is: env:NAME, an environment variable; file:PATH, the file's text
+/// without its last line end. What it prints is the latter, or nothing.
+struct SecretKind {
+  using Value = Secret;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
 /// "443" or "8000-8080".
 struct PortRangeKind {
   using Value = PortRange;

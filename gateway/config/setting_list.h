@@ -49,6 +49,8 @@ inline constexpr PathKind kSocketPath{.most_bytes = kMostSocketPathBytes};
 inline constexpr DurationKind kTimeout{.least = std::chrono::milliseconds(1),
                                        .most = std::chrono::hours(24 * 30)};
 
+inline constexpr DurationKind kTemplateInterval{.least = std::chrono::seconds(1),
+                                                .most = std::chrono::hours(1)};
 inline constexpr DurationKind kBusyPoll{.least = {}, .most = std::chrono::milliseconds(10)};
 
 inline constexpr std::array<std::pair<std::string_view, flows::Action>, 4> kActions = {
@@ -302,12 +304,16 @@ void describe(V& v, RuleMatch& match) {
   v.later("sni");
   v.later("host");
   const bool no_icmp = !match.protocol.empty() && std::ranges::none_of(match.protocol, is_icmp);
-  v.rule_out(no_icmp && !match.icmp_type.empty(), "icmp_type",
-             "can never match: none of the rule's protocols is ICMP");
+  v.rule_out(
+      no_icmp && !match.icmp_type.empty(), "icmp_type",
+      "can never match: none of the rule's protocols is ICMP; leave it out, or add icmp there");
   const bool no_clock = match.time.empty() && match.days.empty();
-  v.rule_out(no_clock && match.zone != Zone{}, "zone", "is of `time` and `days`, and has neither");
+  v.rule_out(no_clock && match.zone != Zone{}, "zone",
+             "is of `time` and `days`, and has neither; add one, or leave it out");
   const bool no_ports = !match.protocol.empty() && std::ranges::none_of(match.protocol, has_ports);
-  constexpr const char* kWhy = "can never match: none of the rule's protocols has ports";
+  constexpr const char* kWhy =
+      "can never match: none of the rule's protocols has ports; leave it out, or add tcp or udp "
+      "there";
   v.rule_out(no_ports && !match.source_port.empty(), "source_port", kWhy);
   v.rule_out(no_ports && !match.destination_port.empty(), "destination_port", kWhy);
 }
@@ -336,14 +342,18 @@ void describe(V& v, Rule& rule) {
   const bool never_redirected =
       !rule.match.protocol.empty() && std::ranges::none_of(rule.match.protocol, has_ports);
   v.rule_out(rule.redirect && rule.action != flows::Action::kUpgrade, "redirect",
-             "goes with `action: upgrade` only");
-  v.rule_out(rule.redirect && rule.then, "redirect", "cannot go with `then`");
-  v.rule_out(rule.redirect && never_redirected, "redirect",
-             "can never be: none of the rule's protocols is tcp or udp");
+             "goes with `action: upgrade` only; write that, or leave it out");
+  v.rule_out(rule.redirect && rule.then, "redirect",
+             "cannot go with `then`; leave one of them out");
+  v.rule_out(
+      rule.redirect && never_redirected, "redirect",
+      "can never be: none of the rule's protocols is tcp or udp; leave it out, or add one there");
   v.rule_out(rule.then && rule.action != flows::Action::kUpgrade, "then",
-             "can only follow `action: upgrade`");
-  v.rule_out(rule.then && rule.match.to_tunnel == false, "then",
-             "needs a tunnel at the destination, and the rule matches only where there is none");
+             "can only follow `action: upgrade`; write that, or leave it out");
+  v.rule_out(
+      rule.then && rule.match.to_tunnel == false, "then",
+      "needs a tunnel at the destination, and the rule matches only where there is none; write "
+      "`to_tunnel: true`");
 }
 
 template <class V>
@@ -431,21 +441,38 @@ void describe(V& v, AuditPart& audit) {
 }
 
 inline constexpr EndpointKind kTelemetryEndpoint{.usual_port = base::Port{9464}, .least_port = 0};
-struct TelemetryPart {
-  std::optional<base::Endpoint>& listen;
-};
+inline constexpr EndpointKind kIpfixEndpoint{.usual_port = base::Port{4739}};
 template <class V>
-void describe(V& v, TelemetryPart& telemetry) {
+void describe(V& v, IpfixSettings& ipfix) {
+  v.value("collector", ipfix.collector, EndpointOrNoneKind{kIpfixEndpoint},
+          "Who is told, over UDP, such as 192.0.2.7:4739. Empty: nobody.");
+  v.value("domain", ipfix.domain, CountKind{.least = 0, .most = 0xffffffff},
+          "The observation domain: tells gateways apart that one collector hears.");
+  v.value("template_interval", ipfix.template_interval, setting_kinds::kTemplateInterval,
+          "How often the form of the records is repeated, for collectors that have begun since.");
+  v.value("mtu", ipfix.mtu_bytes, CountKind{.least = 576, .most = 65'535},
+          "Of the way to the collector: no datagram is longer.");
+}
+
+template <class V>
+void describe(V& v, TelemetrySettings& telemetry) {
   v.value("listen", telemetry.listen, EndpointOrNoneKind{kTelemetryEndpoint},
-          "Where /metrics (Prometheus) and /health are served over HTTP, to whoever asks, such as\n"
-          "127.0.0.1:9464. Empty: nowhere. Port 0: the kernel chooses, and the log says which.");
+          "Where /metrics (Prometheus), /health and a page for people are served over HTTP, to\n"
+          "whoever asks, such as 127.0.0.1:9464. Empty: nowhere. Port 0: the kernel chooses, and\n"
+          "the log says which.");
+  v.value("page", telemetry.page, BoolKind{},
+          "Whether the page is there, at /, and what it reads, below /api/: tunnels, flows and\n"
+          "their addresses.");
+  v.value("token", telemetry.token, SecretKind{},
+          "What whoever asks must know, but for /health: `Authorization: Bearer TOKEN`; the page\n"
+          "asks for it. env:NAME and file:PATH say where it is. Empty: nothing need be known.");
+  v.section("ipfix", telemetry.ipfix, "Flow records for a collector, when flows end (RFC 7011).");
 }
 
 template <class V>
 void describe(V& v, Settings& settings) {
   ControlPart control{settings.control_path};
   AuditPart audit{settings.audit_path};
-  TelemetryPart telemetry{settings.telemetry};
   v.value("workers", settings.workers, WorkersKind{}, "auto or 1.");
   v.section("control", control, "The socket that flowctl talks to.");
   v.sections("onramps", settings.onramps, "Where packets come in.", setting_samples::onramps());
@@ -474,8 +501,9 @@ void describe(V& v, Settings& settings) {
       "of this.");
   v.section("audit", audit, "");
   v.section("log", settings.log, "");
-  v.section("telemetry", telemetry, "");
-  v.rule_out(settings.tenants.empty(), "tenants", "at least one tenant is needed");
+  v.section("telemetry", settings.telemetry, "");
+  v.rule_out(settings.tenants.empty(), "tenants",
+             "at least one tenant is needed; add one, or leave the key out");
   v.rule_out(settings.rules.size() > kMostRules, "rules", "too many: at most 65535");
 }
 

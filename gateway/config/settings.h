@@ -273,6 +273,35 @@ struct LogSettings {
   friend bool operator==(const LogSettings&, const LogSettings&) = default;
 };
 
+/// A text that is shown to nobody.
+struct Secret {
+  std::string value;  // empty: there is none
+  std::string
+      source;  // where the file says that it is, "env:NAME" or "file:PATH"; empty: in itself
+
+  friend bool operator==(const Secret&, const Secret&) = default;
+};
+
+/// Where records of flows that have ended go (RFC 7011).
+struct IpfixSettings {
+  std::optional<base::Endpoint> collector;  // UDP; nowhere
+  std::uint32_t domain = 1;                 // of observation
+  std::chrono::nanoseconds template_interval = 60s;
+  std::uint32_t mtu_bytes = 1500;  // of the way to the collector
+
+  friend bool operator==(const IpfixSettings&, const IpfixSettings&) = default;
+};
+
+/// What is served over HTTP, and what is told to others.
+struct TelemetrySettings {
+  std::optional<base::Endpoint> listen;  // nowhere
+  bool page = true;
+  Secret token;
+  IpfixSettings ipfix;
+
+  friend bool operator==(const TelemetrySettings&, const TelemetrySettings&) = default;
+};
+
 struct Settings {
   std::uint32_t workers = 0;  // 0: as many as fit the machine; this version always runs one
   std::string control_path;   // default: see gateway/control/socket_path.h
@@ -285,8 +314,8 @@ struct Settings {
   IoSettings io;
   Handshake handshake = Handshake::kHeld;
   Confine confine = Confine::kAuto;
-  std::string audit_path;                   // empty: no audit log
-  std::optional<base::Endpoint> telemetry;  // where metrics are served; nowhere
+  std::string audit_path;  // empty: no audit log
+  TelemetrySettings telemetry;
   LogSettings log;
 
   friend bool operator==(const Settings&, const Settings&) = default;

@@ -2,10 +2,62 @@
 
 #include <algorithm>
 
+#include "base/ip_address.h"
+
 namespace gateway {
+namespace {
+
+constexpr std::string_view kLineEnd = "\r\n";
+
+char lower(char letter) {
+  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + ('a' - 'A')) : letter;
+}
+
+bool is_same_word(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
+  return text.substr(0, text.find_last_not_of(kBlank) + 1);
+}
+
+// False: the header is there twice, which is nobody's honest request.
+bool take(std::string_view value, std::string_view& into) {
+  if (into.data() != nullptr) {
+    return false;
+  }
+  into = value;
+  return true;
+}
+
+bool read_headers(std::string_view lines, HttpRequest& request) {
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find(kLineEnd), lines.size());
+    const std::string_view line = lines.substr(0, end);
+    lines.remove_prefix(std::min(end + kLineEnd.size(), lines.size()));
+    if (line.empty()) {
+      return true;  // what follows is no header
+    }
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) {
+      continue;
+    }
+    const std::string_view name = line.substr(0, colon);
+    const std::string_view value = trimmed(line.substr(colon + 1));
+    if ((is_same_word(name, "host") && !take(value, request.host)) ||
+        (is_same_word(name, "authorization") && !take(value, request.authorization))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
 
 std::optional<HttpRequest> read_http_request(std::string_view head) {
-  const std::string_view line = head.substr(0, head.find("\r\n"));
+  const std::string_view line = head.substr(0, head.find(kLineEnd));
   const std::size_t first = line.find(' ');
   const std::size_t last = line.rfind(' ');
   if (line.size() == head.size() || first == std::string_view::npos || last == first) {
@@ -23,7 +75,43 @@ std::optional<HttpRequest> read_http_request(std::string_view head) {
   if (!is_method || !is_target || (version != "HTTP/1.1" && version != "HTTP/1.0")) {
     return std::nullopt;
   }
-  return HttpRequest{method, target.substr(0, target.find('?'))};
+  const std::size_t question = std::min(target.find('?'), target.size());
+  HttpRequest request{.method = method,
+                      .path = target.substr(0, question),
+                      .query = target.substr(std::min(question + 1, target.size())),
+                      .host = {},
+                      .authorization = {}};
+  if (!read_headers(head.substr(line.size() + kLineEnd.size()), request)) {
+    return std::nullopt;
+  }
+  return request;
+}
+
+std::optional<std::string_view> query_value(std::string_view query, std::string_view key) {
+  while (!query.empty()) {
+    const std::size_t end = std::min(query.find('&'), query.size());
+    const std::string_view pair = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    if (pair.substr(0, equals) == key) {
+      return pair.substr(std::min(equals + 1, pair.size()));
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_host_an_address(std::string_view host) {
+  if (host.starts_with('[')) {
+    const std::size_t end = host.find(']');
+    if (end == std::string_view::npos) {
+      return false;
+    }
+    const std::string_view rest = host.substr(end + 1);
+    const auto address = base::IpAddress::parse(host.substr(1, end - 1));
+    return (rest.empty() || rest.starts_with(':')) && address.has_value();
+  }
+  const std::string_view name = host.substr(0, host.find(':'));
+  return is_same_word(name, "localhost") || base::IpAddress::parse(name).has_value();
 }
 
 }  // namespace gateway

@@ -1,6 +1,7 @@
 #include "gateway/telemetry/telemetry_server.h"
 
 #include <array>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -10,10 +11,15 @@
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 
+#include "base/check.h"
 #include "base/time.h"
 #include "gateway/log.h"
+#include "gateway/telemetry/api.h"
+#include "gateway/telemetry/http_reply.h"
 #include "gateway/telemetry/http_request.h"
+#include "gateway/telemetry/live_view.h"
 #include "gateway/telemetry/metrics.h"
+#include "gateway/telemetry/page.h"
 
 namespace gateway {
 namespace {
@@ -22,45 +28,92 @@ using asio::ip::tcp;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};  // chosen: after EMFILE and its like
 
-struct Reply {
-  std::string_view status;
-  std::string_view content_type;
-  std::string body;
+// In a time that says nothing about where they differ.
+bool is_equal(std::string_view given, std::string_view token) {
+  unsigned difference = given.size() == token.size() ? 0 : 1;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const char expected = token[i % token.size()];
+    difference |= static_cast<unsigned char>(given[i] ^ expected);
+  }
+  return difference == 0;
+}
+
+// What there is to ask for, and who may.
+class Answers {
+ public:
+  Answers(const TelemetrySettings& settings, StatusSource& source)
+      : settings_(settings), source_(source), view_(source) {}
+
+  HttpReply to(const HttpRequest& request) {
+    if (request.method != "GET" && request.method != "HEAD") {
+      return {.status = "405 Method Not Allowed",
+              .content_type = kPlainText,
+              .body = "GET or HEAD\n",
+              .more_headers = "Allow: GET, HEAD\r\n"};
+    }
+    if (request.path == "/health") {
+      source_.status();  // the shard answers, or nobody does
+      return {.status = "200 OK", .content_type = kPlainText, .body = "ok\n"};
+    }
+    if (settings_.page && request.path == "/") {
+      return page_reply();
+    }
+    if (auto refusal = refusal_of(request)) {
+      return std::move(*refusal);
+    }
+    if (request.path == "/metrics") {
+      return {.status = "200 OK",
+              .content_type = kMetricsContentType,
+              .body = metrics_text(source_.status(), base::to_nanoseconds(base::Clock::now()))};
+    }
+    if (settings_.page && request.path.starts_with("/api/")) {
+      view_.refresh(base::Clock::now());
+      return api_reply(request.path, request.query, view_);
+    }
+    return {.status = "404 Not Found",
+            .content_type = kPlainText,
+            .body = settings_.page ? "/, /metrics, /health or /api/overview\n"
+                                   : "/metrics or /health\n"};
+  }
+
+ private:
+  [[nodiscard]] std::optional<HttpReply> refusal_of(const HttpRequest& request) const {
+    constexpr std::string_view kScheme = "Bearer ";
+    if (!settings_.token.value.empty()) {
+      const bool is_known =
+          request.authorization.starts_with(kScheme) &&
+          is_equal(request.authorization.substr(kScheme.size()), settings_.token.value);
+      return is_known ? std::nullopt
+                      : std::optional(HttpReply{
+                            .status = "401 Unauthorized",
+                            .content_type = kPlainText,
+                            .body = "the token of telemetry.token is needed\n",
+                            .more_headers = "WWW-Authenticate: Bearer realm=\"liftgate\"\r\n"});
+    }
+    if (request.path != "/metrics" && !is_host_an_address(request.host)) {
+      return HttpReply{.status = "421 Misdirected Request",
+                       .content_type = kPlainText,
+                       .body =
+                           "ask by address, as in http://127.0.0.1:9464/, or set "
+                           "telemetry.token to be asked by name\n"};
+    }
+    return std::nullopt;
+  }
+
+  TelemetrySettings settings_;
+  StatusSource& source_;
+  LiveView view_;
 };
-
-std::string http_text(const Reply& reply, bool with_body) {
-  std::string text = "HTTP/1.1 " + std::string(reply.status) +
-                     "\r\nContent-Type: " + std::string(reply.content_type) +
-                     "\r\nContent-Length: " + std::to_string(reply.body.size()) +
-                     "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
-  return with_body ? text + reply.body : text;
-}
-
-Reply reply_to(const HttpRequest& request, StatusSource& source) {
-  constexpr std::string_view kText = "text/plain; charset=utf-8";
-  if (request.method != "GET" && request.method != "HEAD") {
-    return {"405 Method Not Allowed", kText, "GET or HEAD\n"};
-  }
-  if (request.path == "/metrics") {
-    return {"200 OK", kMetricsContentType,
-            metrics_text(source.status(), base::to_nanoseconds(base::Clock::now()))};
-  }
-  if (request.path == "/health") {
-    source.status();  // the shard answers, or nobody does
-    return {"200 OK", kText, "ok\n"};
-  }
-  return {"404 Not Found", kText, "/metrics or /health\n"};
-}
 
 // One connection, from its request to the end.
 class Session : public std::enable_shared_from_this<Session> {
  public:
   using Ended = std::function<void(const Session&)>;
 
-  Session(tcp::socket socket, StatusSource& source, Ended ended)
+  Session(tcp::socket socket, Answers& answers, Ended ended)
       : socket_(std::move(socket)),
         timer_(socket_.get_executor()),
-        source_(source),
+        answers_(answers),
         ended_(std::move(ended)) {}
 
   void start() {
@@ -87,7 +140,7 @@ class Session : public std::enable_shared_from_this<Session> {
     socket_.async_read_some(
         asio::buffer(buffer_),
         [self = shared_from_this()](const asio::error_code& failed, std::size_t bytes) {
-          if (failed) {
+          if (failed || !self->ended_) {  // read just before the server went
             self->close();
             return;
           }
@@ -100,10 +153,16 @@ class Session : public std::enable_shared_from_this<Session> {
     constexpr std::string_view kEnd = "\r\n\r\n";
     if (head_.find(kEnd) != std::string::npos) {
       const auto request = read_http_request(head_);
-      answer(request ? http_text(reply_to(*request, source_), request->method != "HEAD")
-                     : http_text({"400 Bad Request", "text/plain", "no HTTP request\n"}, true));
+      answer(request ? http_text(answers_.to(*request), request->method != "HEAD")
+                     : http_text({.status = "400 Bad Request",
+                                  .content_type = kPlainText,
+                                  .body = "no HTTP request\n"},
+                                 true));
     } else if (head_.size() >= TelemetryServer::kMostRequestBytes) {
-      answer(http_text({"431 Request Header Fields Too Large", "text/plain", "too long\n"}, true));
+      answer(http_text({.status = "431 Request Header Fields Too Large",
+                        .content_type = kPlainText,
+                        .body = "too long\n"},
+                       true));
     } else {
       read();
     }
@@ -121,7 +180,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   tcp::socket socket_;
   asio::steady_timer timer_;
-  StatusSource& source_;
+  Answers& answers_;
   Ended ended_;
   std::array<char, 2048> buffer_{};
   std::string head_;
@@ -132,8 +191,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
 class TelemetryServer::State : public std::enable_shared_from_this<State> {
  public:
-  State(asio::io_context& loop, tcp::acceptor acceptor, StatusSource& source)
-      : acceptor_(std::move(acceptor)), pause_(loop), source_(source) {}
+  State(asio::io_context& loop, tcp::acceptor acceptor, const TelemetrySettings& settings,
+        StatusSource& source)
+      : acceptor_(std::move(acceptor)), pause_(loop), answers_(settings, source) {}
 
   void start() { accept(); }
 
@@ -183,7 +243,7 @@ class TelemetryServer::State : public std::enable_shared_from_this<State> {
       return;  // closes it
     }
     const auto session =
-        std::make_shared<Session>(std::move(socket), source_, [this](const Session& ended) {
+        std::make_shared<Session>(std::move(socket), answers_, [this](const Session& ended) {
           std::erase_if(sessions_, [&](const auto& mine) { return mine.get() == &ended; });
         });
     sessions_.insert(session);
@@ -192,14 +252,15 @@ class TelemetryServer::State : public std::enable_shared_from_this<State> {
 
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
-  StatusSource& source_;
+  Answers answers_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
   bool stopped_ = false;
 };
 
-base::SysResult<std::unique_ptr<TelemetryServer>> TelemetryServer::create(asio::io_context& loop,
-                                                                          const base::Endpoint& at,
-                                                                          StatusSource& source) {
+base::SysResult<std::unique_ptr<TelemetryServer>> TelemetryServer::create(
+    asio::io_context& loop, const TelemetrySettings& settings, StatusSource& source) {
+  CHECK(settings.listen.has_value());
+  const base::Endpoint& at = *settings.listen;
   const auto address = asio::ip::make_address(at.address.to_string());
   tcp::acceptor acceptor(loop);
   asio::error_code failed;
@@ -220,7 +281,7 @@ base::SysResult<std::unique_ptr<TelemetryServer>> TelemetryServer::create(asio::
                                 ? "Another program has the port: choose another, or port 0."
                                 : ""}};
   }
-  auto state = std::make_shared<State>(loop, std::move(acceptor), source);
+  auto state = std::make_shared<State>(loop, std::move(acceptor), settings, source);
   state->start();
   return std::unique_ptr<TelemetryServer>(new TelemetryServer(std::move(state)));
 }

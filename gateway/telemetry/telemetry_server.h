@@ -1,7 +1,15 @@
-// TelemetryServer: /metrics and /health over HTTP, for Prometheus and for load balancers.
+// TelemetryServer: what can be asked over HTTP: /metrics for Prometheus, /health for load
+// balancers, a page for people, at /, and what that reads, below /api/.
 //
 // It lives on the control thread and asks the StatusSource, so that no scrape is on a packet's
-// path. It speaks as much HTTP/1.1 as a scraper needs: GET and HEAD, one request to a connection.
+// path. It speaks as much HTTP/1.1 as that needs: GET and HEAD, one request to a connection.
+// Nothing that can be asked changes anything.
+//
+// Where there is a token, all but /health and the page, which is empty, ask for it. Where there is
+// none, the page and /api/ answer only who asks for them by address: in the browser of an operator
+// who visits a hostile site, a name of that site's may lead here (DNS rebinding), and then its
+// script could read what we say.
+//
 // Each connection has kPatience for all of it and kMostRequestBytes; there are at most
 // kMostSessions.
 #pragma once
@@ -13,6 +21,7 @@
 
 #include "base/endpoint.h"
 #include "base/error.h"
+#include "gateway/config/settings.h"
 #include "gateway/inspect/status.h"
 
 namespace asio {
@@ -27,10 +36,10 @@ class TelemetryServer {
   static constexpr std::size_t kMostRequestBytes = 8192;
   static constexpr std::chrono::seconds kPatience{10};
 
-  /// Listens at `at`; answers while `loop` runs. `loop` and `source` outlive the server, and all
-  /// three are used on one thread only.
+  /// Listens where `settings` say, which must say where; answers while `loop` runs. `loop` and
+  /// `source` outlive the server, and all three are used on one thread only.
   static base::SysResult<std::unique_ptr<TelemetryServer>> create(asio::io_context& loop,
-                                                                  const base::Endpoint& at,
+                                                                  const TelemetrySettings& settings,
                                                                   StatusSource& source);
   ~TelemetryServer();  // ends every connection
   TelemetryServer(const TelemetryServer&) = delete;

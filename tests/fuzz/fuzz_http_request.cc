@@ -1,4 +1,5 @@
-// Any bytes as the head of a request: what is read of it lies in it and is printable.
+// Any bytes as the head of a request: what is read of it lies in it, and what was asked for is
+// printable.
 
 #include <cstdint>
 #include <string_view>
@@ -7,6 +8,15 @@
 #include "base/utf8.h"
 #include "gateway/telemetry/http_request.h"
 
+namespace {
+
+void check_lies_in(std::string_view head, std::string_view part) {
+  CHECK(part.empty() ||
+        (part.data() >= head.data() && part.data() + part.size() <= head.data() + head.size()));
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view head(reinterpret_cast<const char*>(data), size);
   if (const auto request = gateway::read_http_request(head)) {
@@ -14,8 +24,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CHECK(!request->method.empty() && base::is_printable(request->method));
     CHECK(head.starts_with(request->method));
     CHECK(request->path.find('?') == std::string_view::npos);
-    CHECK(request->path.data() >= head.data() &&
-          request->path.data() + request->path.size() <= head.data() + head.size());
+    for (const std::string_view part :
+         {request->path, request->query, request->host, request->authorization}) {
+      check_lies_in(head, part);
+    }
+    CHECK(base::is_printable(request->query));
+    CHECK(request->host.find('\n') == std::string_view::npos);
+    if (const auto value = gateway::query_value(request->query, "by")) {
+      check_lies_in(request->query, *value);
+      CHECK(value->find('&') == std::string_view::npos);
+    }
+    // What passes for an address begins as one does, or is localhost.
+    CHECK(!gateway::is_host_an_address(request->host) ||
+          std::string_view("0123456789[lL").find(request->host.front()) != std::string_view::npos);
   }
   return 0;
 }

@@ -177,29 +177,33 @@ tenants:
           "2:88: onramps[0].gue.peers[0].may_name[1]: no tenant has the name \"oter\", did you "
           "mean "
           "\"other\"?",
-          "3:19: onramps[1].gue.listen: another on-ramp of this file listens there",
-          "3:38: onramps[1].gue.peers[0].tenant: missing",
-          "3:103: onramps[1].gue.peers[2].prefix: another of these peers has the prefix",
-          "4:10: onramps[2].gue.listen: another on-ramp of this file listens there",
+          "3:19: onramps[1].gue.listen: another on-ramp of this file listens there; choose another "
+          "port",
+          "3:38: onramps[1].gue.peers[0].tenant: missing; it must be given",
+          "3:103: onramps[1].gue.peers[2].prefix: another of these peers has the prefix; write "
+          "them as one",
+          "4:10: onramps[2].gue.listen: another on-ramp of this file listens there; choose another "
+          "port",
           "4:23: onramps[2].gue.reply_port: expected source, or a port from 1 to 65535, got \"0\"",
           "4:31: onramps[2].gue.mtu: expected a whole number from 1280 to 65495, got \"1279\"",
           "4:37: onramps[2].gue.peers: needs at least one: nobody else is heard",
           "5:5: onramps[3]: needs one of the keys seqpacket or gue, and has more than one",
           "5:10: onramps[3].gue.peers: needs at least one: nobody else is heard",
-          "5:19: onramps[3].gue.listen: another on-ramp of this file listens there",
+          "5:19: onramps[3].gue.listen: another on-ramp of this file listens there; choose another "
+          "port",
           "5:19: onramps[3].gue.listen: expected an address and a port such as 192.0.2.1:6080 or "
           "\"[2001:db8::1]:6080\", got \"192.0.2.300\"",
           "7:5: onramps[4]: needs one of the keys seqpacket or gue, and has none",
           "11:36: tenants[0].routes[0].gue: no gue on-ramp of the address's family has it among "
           "its "
-          "peers for tenant \"acme\", so that its answers would not be heard",
+          "peers for tenant \"acme\", so that its answers would not be heard; add it there",
           "12:9: tenants[0].routes[1]: needs one of the keys gue or tunnel, and has none",
           "13:9: tenants[0].routes[2]: needs one of the keys gue or tunnel, and has more than one",
           "13:36: tenants[0].routes[2].gue: expected an address and a port such as 192.0.2.1:6080 "
           "or "
           "\"[2001:db8::1]:6080\", got \"127.0.0.3:0\"",
           "14:93: tenants[1].routes[1].gue: another route of the tenant has this peer at another "
-          "port"));
+          "port; write the same"));
 }
 
 TEST(ConfigLoader, SaysEveryMistakeOfAFileAtOnce) {
@@ -245,11 +249,12 @@ log: [json]
           "you mean 10.0.0.0/8 or 10.0.0.1?",
           "gw.yaml:9:59: tenants[0].max_flows: expected a whole number from 1 to 67108864, got "
           "\"many\"",
-          "gw.yaml:10:12: tenants[1].name: another tenant has this name: tenants[0]",
+          "gw.yaml:10:12: tenants[1].name: another tenant has this name: tenants[0]; choose "
+          "another",
           "gw.yaml:10:29: tenants[1].max_flows: expected a whole number from 1 to 67108864, "
           "without leading zeros, got \"010\"",
-          "gw.yaml:11:5: tenants[2].name: missing",
-          "gw.yaml:11:10: tenants[2].id: another tenant has the id 1: tenants[0]",
+          "gw.yaml:11:5: tenants[2].name: missing; it must be given",
+          "gw.yaml:11:10: tenants[2].id: another tenant has the id 1: tenants[0]; choose another",
           "gw.yaml:14:29: rules[0].match.protocol[1]: expected tcp, udp, icmp, icmpv6 or an IP "
           "protocol number from 0 to 255, got \"tpc\"",
           "gw.yaml:14:54: rules[0].match.destination_port[0]: expected a port from 1 to 65535, or "
@@ -260,13 +265,14 @@ log: [json]
           "\"10.0.0.0/33\"",
           "gw.yaml:15:13: rules[0].action: expected upgrade, forward, reject or drop, got "
           "\"upgarde\"",
-          "gw.yaml:16:12: rules[1].name: another rule has this name: rules[0]",
+          "gw.yaml:16:12: rules[1].name: another rule has this name: rules[0]; choose another",
           "gw.yaml:16:41: rules[1].match.destination_port: can never match: none of the rule's "
-          "protocols has ports",
+          "protocols has ports; leave it out, or add tcp or udp there",
           "gw.yaml:17:12: rules[2].name: \"default\" is what decides when nothing matches; choose "
           "another name",
-          "gw.yaml:17:51: rules[2].match.tenant: no tenant has the name \"other\"",
-          "gw.yaml:17:58: rules[2].match.sni: not supported by this version yet",
+          "gw.yaml:17:51: rules[2].match.tenant: no tenant has the name \"other\"; add it to "
+          "`tenants`, or name one of those",
+          "gw.yaml:17:58: rules[2].match.sni: not supported by this version yet; leave it out",
           "gw.yaml:19:8: flows.max: expected a whole number from 1 to 67108864, got \"0\"",
           "gw.yaml:20:19: flows.timeouts.udp: a duration needs its unit: 30s, or with ms, m, h, d",
           "gw.yaml:20:28: flows.timeouts.dns: expected a duration such as 1500ms, 30s, 2m or 2h, "
@@ -274,11 +280,11 @@ log: [json]
           "gw.yaml:20:39: flows.timeouts.icmp: expected a duration from 1ms to 30d, got \"0s\"",
           "gw.yaml:20:43: flows.timeouts.tcp_establised: unknown key, did you mean "
           "\"tcp_established\"?",
-          "gw.yaml:20:63: flows.timeouts.udp: given twice, first in line 20",
+          "gw.yaml:20:63: flows.timeouts.udp: given twice, first in line 20; remove one",
           "gw.yaml:21:12: handshake: expected held or eager, got \"hold\"",
           "gw.yaml:22:21: telemetry.listen: expected an address and a port such as 192.0.2.1:9464 "
           "or \"[2001:db8::1]:9464\", got \"9464\"",
-          "gw.yaml:23:6: log: expected a map of keys, got a list",
+          "gw.yaml:23:6: log: expected a map of keys such as {key: value}, got a list",
           "gw.yaml:24:1: <<: merge keys are not supported; write the keys out"));
 }
 
@@ -289,11 +295,12 @@ TEST(ConfigLoader, KeysOfLaterVersionsAreNotIgnored) {
 }
 
 TEST(ConfigLoader, MetricsAreServedWhereItSays) {
-  EXPECT_EQ(load("{}").telemetry, std::nullopt);
-  EXPECT_EQ(load("telemetry: {listen: ''}").telemetry, std::nullopt);
-  EXPECT_EQ(load("telemetry: {listen: '127.0.0.1:9000'}").telemetry,
+  EXPECT_EQ(load("{}").telemetry.listen, std::nullopt);
+  EXPECT_EQ(load("telemetry: {listen: ''}").telemetry.listen, std::nullopt);
+  EXPECT_EQ(load("telemetry: {listen: '127.0.0.1:9000'}").telemetry.listen,
             base::Endpoint::parse("127.0.0.1:9000"));
-  EXPECT_EQ(load("telemetry: {listen: '[::1]'}").telemetry, base::Endpoint::parse("[::1]:9464"));
+  EXPECT_EQ(load("telemetry: {listen: '[::1]'}").telemetry.listen,
+            base::Endpoint::parse("[::1]:9464"));
 }
 
 TEST(ConfigLoader, OnrampFollowsTheControlSocketOfTheFile) {
@@ -305,14 +312,15 @@ TEST(ConfigLoader, OnrampFollowsTheControlSocketOfTheFile) {
 TEST(ConfigLoader, TwoSocketsMayNotShareAPath) {
   EXPECT_THAT(problems_of("control: {path: /a}\nonramps: [seqpacket: {path: /a}]"),
               ElementsAre("2:22: onramps[0].seqpacket: another socket of this file has the path "
-                          "\"/a\""));
+                          "\"/a\"; choose another"));
   EXPECT_THAT(problems_of("onramps: [seqpacket: {}, seqpacket: {}]"), testing::SizeIs(1));
 }
 
 TEST(ConfigLoader, SocketPathMustFitItsAddress) {
   const std::string path = "/" + std::string(107, 'x');
   EXPECT_THAT(problems_of("control: {path: " + path + "}"),
-              ElementsAre("1:17: control.path: a path here has at most 107 bytes, this has 108"));
+              ElementsAre("1:17: control.path: a path here has at most 107 bytes, this has 108; "
+                          "choose a shorter one"));
   EXPECT_THAT(problems_of("control: {path: " + path.substr(0, 103) + "/c}"),
               ElementsAre(HasSubstr("its default, beside the control socket, is too long")));
 }
@@ -320,13 +328,15 @@ TEST(ConfigLoader, SocketPathMustFitItsAddress) {
 TEST(ConfigLoader, TenantIdDefaultsToItsPosition) {
   const Settings settings = load("tenants: [{name: a, id: 9}, {name: b}]");
   EXPECT_EQ(settings.tenants[1].id, 2u);
-  EXPECT_THAT(problems_of("tenants: [{name: a, id: 2}, {name: b}]"),
-              ElementsAre("1:29: tenants[1].id: another tenant has the id 2: tenants[0]"));
+  EXPECT_THAT(
+      problems_of("tenants: [{name: a, id: 2}, {name: b}]"),
+      ElementsAre("1:29: tenants[1].id: another tenant has the id 2: tenants[0]; choose another"));
 }
 
 TEST(ConfigLoader, OneTenantIsTheLeast) {
-  EXPECT_THAT(problems_of("tenants: []"),
-              ElementsAre("1:1: tenants: at least one tenant is needed"));
+  EXPECT_THAT(
+      problems_of("tenants: []"),
+      ElementsAre("1:1: tenants: at least one tenant is needed; add one, or leave the key out"));
 }
 
 TEST(ConfigLoader, FileModeIsOctal) {
@@ -409,12 +419,14 @@ TEST(ConfigLoader, RuleWithoutANameIsCalledByItsPosition) {
       load("rules: [{action: drop}, {name: b, action: drop}, {action: drop}]");
   EXPECT_EQ(settings.rules[0].name, "rule-1");
   EXPECT_EQ(settings.rules[2].name, "rule-3");
-  EXPECT_THAT(problems_of("rules: [{name: rule-2, action: drop}, {action: drop}]"),
-              ElementsAre("1:39: rules[1].name: another rule has this name: rules[0]"));
+  EXPECT_THAT(
+      problems_of("rules: [{name: rule-2, action: drop}, {action: drop}]"),
+      ElementsAre("1:39: rules[1].name: another rule has this name: rules[0]; choose another"));
 }
 
 TEST(ConfigLoader, RuleNeedsAnAction) {
-  EXPECT_THAT(problems_of("rules: [{}]"), ElementsAre("1:9: rules[0].action: missing"));
+  EXPECT_THAT(problems_of("rules: [{}]"),
+              ElementsAre("1:9: rules[0].action: missing; it must be given"));
 }
 
 TEST(ConfigLoader, AliasesMayRepeatAValue) {
@@ -425,14 +437,16 @@ TEST(ConfigLoader, AliasesMayRepeatAValue) {
 }
 
 TEST(ConfigLoader, ProblemsShowNoControlCharacters) {
-  EXPECT_THAT(problems_of("\"a\\e[31m\\nb\": 1\nhandshake: \"\\e]0;x\\a\""),
-              ElementsAre("1:1: a?[31m?b: unknown key",
-                          "2:12: handshake: expected held or eager, got \"?]0;x?\""));
+  EXPECT_THAT(
+      problems_of("\"a\\e[31m\\nb\": 1\nhandshake: \"\\e]0;x\\a\""),
+      ElementsAre(HasSubstr("1:1: a?[31m?b: unknown key; here there are workers, control, "),
+                  "2:12: handshake: expected held or eager, got \"?]0;x?\""));
 }
 
 TEST(ConfigLoader, SyntaxErrorHasItsPlace) {
   EXPECT_THAT(problems_of("flows: {max: 1\nnat: ["), ElementsAre(HasSubstr("not YAML: ")));
-  EXPECT_THAT(problems_of("- a\n- b"), ElementsAre("1:1: expected a map of keys, got a list"));
+  EXPECT_THAT(problems_of("- a\n- b"),
+              ElementsAre("1:1: expected a map of keys such as {key: value}, got a list"));
 }
 
 TEST(ConfigLoader, ManyProblemsEndSomewhere) {
@@ -516,7 +530,7 @@ TEST(ConfigLoader, PublishedPortThatCannotBeIsSaid) {
                             "port such as 192.0.2.1:443"),
                   HasSubstr("5:37: tenants[0].publish[1].to: expected an address and a port"),
                   HasSubstr("6:60: tenants[0].publish[2].protocol: expected tcp or udp"),
-                  "7:9: tenants[0].publish[3].to: missing"));
+                  "7:9: tenants[0].publish[3].to: missing; it must be given"));
   EXPECT_THAT(problems_of("tenants:\n"
                           "  - {name: a, publish: [{listen: \"0.0.0.0:1\", to: \"1.2.3.4:5\"}]}\n"
                           "  - {name: b, publish: [{listen: \"0.0.0.0:1\", to: \"1.2.3.4:6\"},\n"
@@ -529,14 +543,16 @@ TEST(ConfigLoader, PublishedPortThatCannotBeIsSaid) {
 TEST(ConfigLoader, DowngradeFollowsAnUpgradeOnly) {
   EXPECT_EQ(load("rules: [{name: ssh, action: upgrade, then: downgrade}]").rules.at(0).then,
             Then::kDowngrade);
-  EXPECT_THAT(problems_of("rules:\n"
-                          "  - {name: a, action: forward, then: downgrade}\n"
-                          "  - {name: b, action: upgrade, then: forward}\n"
-                          "  - {name: c, action: upgrade, then: downgrade,\n"
-                          "     match: {to_tunnel: false}}\n"),
-              ElementsAre("2:32: rules[0].then: can only follow `action: upgrade`",
-                          HasSubstr("3:38: rules[1].then: expected downgrade, got "),
-                          HasSubstr("4:32: rules[2].then: needs a tunnel at the destination")));
+  EXPECT_THAT(
+      problems_of("rules:\n"
+                  "  - {name: a, action: forward, then: downgrade}\n"
+                  "  - {name: b, action: upgrade, then: forward}\n"
+                  "  - {name: c, action: upgrade, then: downgrade,\n"
+                  "     match: {to_tunnel: false}}\n"),
+      ElementsAre(
+          "2:32: rules[0].then: can only follow `action: upgrade`; write that, or leave it out",
+          HasSubstr("3:38: rules[1].then: expected downgrade, got "),
+          HasSubstr("4:32: rules[2].then: needs a tunnel at the destination")));
 }
 
 TEST(ConfigLoader, ReadsWhatARuleCanAsk) {
@@ -607,7 +623,9 @@ TEST(ConfigLoader, SaysWhatIsWrongWithAMatch) {
   EXPECT_THAT(mistake("days: monday"), HasSubstr("expected a day (mon, tue, "));
   EXPECT_THAT(mistake("days: mon, zone: Berlin"),
               HasSubstr("rules[0].match.zone: expected local, utc, or a distance from utc"));
-  EXPECT_EQ(mistake("zone: utc"), "rules[0].match.zone: is of `time` and `days`, and has neither");
+  EXPECT_EQ(
+      mistake("zone: utc"),
+      "rules[0].match.zone: is of `time` and `days`, and has neither; add one, or leave it out");
   EXPECT_EQ(mistake("new_flows: 100/s"),
             "rules[0].match.new_flows: expected a rate such as >100/s or >600/m, got \"100/s\"");
   EXPECT_THAT(mistake("new_flows: '>100/h'"), HasSubstr("expected a rate such as"));
@@ -623,7 +641,7 @@ TEST(ConfigLoader, SaysWhatIsWrongWithAMatch) {
             "none");
   EXPECT_THAT(mistake("labels: {user: }"), HasSubstr("rules[0].match.labels.user: names nothing"));
   EXPECT_EQ(mistake("labels: {user: a, user: b}"),
-            "rules[0].match.labels.user: given twice, first in line 1");
+            "rules[0].match.labels.user: given twice, first in line 1; remove one");
   EXPECT_THAT(mistake("labels: {\"\\e\": a}"), HasSubstr("a label's name has 1 to 64 printable"));
   EXPECT_THAT(mistake("tunnel: ''"), HasSubstr("expected a tunnel's name"));
 }
@@ -632,10 +650,12 @@ TEST(ConfigLoader, SaysWhatIsWrongWithWhatARuleDoes) {
   EXPECT_THAT(mistakes_in("redirect: nowhere"),
               ElementsAre("rules[0].redirect: expected an address, or one with a port: 192.0.2.1, "
                           "192.0.2.1:8080 or \"[2001:db8::1]:8080\", got \"nowhere\""));
-  EXPECT_THAT(mistakes_in("redirect: 192.0.2.1, action: reject"),
-              ElementsAre("rules[0].redirect: goes with `action: upgrade` only"));
+  EXPECT_THAT(
+      mistakes_in("redirect: 192.0.2.1, action: reject"),
+      ElementsAre(
+          "rules[0].redirect: goes with `action: upgrade` only; write that, or leave it out"));
   EXPECT_THAT(mistakes_in("redirect: 192.0.2.1, then: downgrade"),
-              ElementsAre("rules[0].redirect: cannot go with `then`"));
+              ElementsAre("rules[0].redirect: cannot go with `then`; leave one of them out"));
   EXPECT_THAT(mistakes_in("redirect: 192.0.2.1, match: {protocol: icmp}"),
               ElementsAre(HasSubstr("can never be: none of the rule's protocols is tcp or udp")));
   EXPECT_THAT(mistakes_in("action: drop, limit: 100"),

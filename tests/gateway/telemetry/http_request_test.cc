@@ -19,6 +19,41 @@ TEST(HttpRequest, HasItsMethodAndItsPathWithoutTheQuery) {
   EXPECT_EQ(request->path, "/metrics");
 }
 
+TEST(HttpRequest, HasTheHeadersThatWeKnow) {
+  const std::string head =
+      "GET / HTTP/1.1\r\nhOsT:  127.0.0.1:9464 \r\nAccept: */*\r\nno header\r\n"
+      "Authorization: Bearer x y\r\n\r\nHost: not.a.header\r\n";
+  const auto request = read_http_request(head);
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->host, "127.0.0.1:9464");
+  EXPECT_EQ(request->authorization, "Bearer x y");
+}
+
+TEST(HttpRequest, AHeaderThatDecidesMustNotBeThereTwice) {
+  EXPECT_FALSE(is_read("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n"));
+  EXPECT_FALSE(is_read("GET / HTTP/1.1\r\nHost:\r\nHost: evil.example\r\n\r\n"));
+  EXPECT_TRUE(is_read("GET / HTTP/1.1\r\nAccept: a\r\nAccept: b\r\n\r\n"));
+}
+
+TEST(HttpRequest, QueryHasValuesByTheirKeys) {
+  EXPECT_EQ(query_value("by=rate&limit=50", "limit"), "50");
+  EXPECT_EQ(query_value("by=rate&limit=50", "by"), "rate");
+  EXPECT_EQ(query_value("by", "by"), "");
+  EXPECT_EQ(query_value("xby=1", "by"), std::nullopt);
+  EXPECT_EQ(query_value("", "by"), std::nullopt);
+}
+
+TEST(HttpRequest, OnlyAddressesAndLocalhostAreAddresses) {
+  for (const char* host : {"127.0.0.1", "127.0.0.1:9464", "[::1]", "[::1]:9464", "10.1.2.3:80",
+                           "localhost", "LOCALHOST:9464"}) {
+    EXPECT_TRUE(is_host_an_address(host)) << host;
+  }
+  for (const char* host : {"", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example",
+                           "[::1", "[::1]evil.example", "[evil.example]", "::1", "1"}) {
+    EXPECT_FALSE(is_host_an_address(host)) << host;
+  }
+}
+
 TEST(HttpRequest, TheOlderVersionWillDo) {
   EXPECT_TRUE(is_read("HEAD /health HTTP/1.0\r\n\r\n"));
 }

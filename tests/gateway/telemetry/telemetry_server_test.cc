@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <regex>
 #include <thread>
 
 #include <asio/executor_work_guard.hpp>
@@ -27,7 +28,7 @@ using testing::StartsWith;
 class TelemetryServerTest : public testing::TestWithParam<const char*> {
  protected:
   TelemetryServerTest() {
-    auto server = TelemetryServer::create(loop_, endpoint(GetParam()), source_);
+    auto server = TelemetryServer::create(loop_, listening(endpoint(GetParam())), source_);
     EXPECT_TRUE(server) << server.error().message();
     server_ = std::move(server).value();
     at_ = server_->endpoint();
@@ -41,6 +42,11 @@ class TelemetryServerTest : public testing::TestWithParam<const char*> {
     thread_.join();
   }
 
+  static TelemetrySettings listening(const base::Endpoint& at) {
+    TelemetrySettings settings;
+    settings.listen = at;
+    return settings;
+  }
   [[nodiscard]] Fd connected() const {
     const base::SocketAddress address(at_);
     Fd socket = Fd::adopt(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -85,6 +91,26 @@ TEST_P(TelemetryServerTest, HealthIsServed) {
               AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("\r\n\r\nok\n")));
 }
 
+TEST_P(TelemetryServerTest, ThePageMayRunItsOwnScriptOnly) {
+  const std::string first = ask("GET / HTTP/1.1\r\nHost: gw\r\n\r\n");
+  const std::regex policy("script-src 'nonce-([0-9a-f]{32})'; style-src 'nonce-");
+  std::smatch nonce;
+  ASSERT_TRUE(std::regex_search(first, nonce, policy)) << first.substr(0, 1000);
+  EXPECT_THAT(first, AllOf(HasSubstr("<script nonce=\"" + nonce[1].str() + "\">"),
+                           HasSubstr("default-src 'none'"), testing::Not(HasSubstr("{{nonce}}"))));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\n\r\n"), testing::Not(HasSubstr(nonce[1].str())));
+}
+
+TEST_P(TelemetryServerTest, TheApiAnswersWhoAsksByAddress) {
+  source_.add_flow("100.64.0.2:4000", "192.0.2.1:443");
+  EXPECT_THAT(ask("GET /api/flows HTTP/1.1\r\nHost: 127.0.0.1:9464\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("application/json"),
+                    HasSubstr("192.0.2.1:443")));
+  EXPECT_THAT(ask("GET /api/flows HTTP/1.1\r\nHost: evil.example\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 421 "), testing::Not(HasSubstr("192.0.2.1"))));
+  EXPECT_THAT(ask("GET /api/flows HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 421 "));
+}
+
 TEST_P(TelemetryServerTest, AHeadHasNoBody) {
   const std::string reply = ask("HEAD /metrics HTTP/1.1\r\n\r\n");
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
@@ -92,7 +118,7 @@ TEST_P(TelemetryServerTest, AHeadHasNoBody) {
 }
 
 TEST_P(TelemetryServerTest, WhatItDoesNotHaveIsSaid) {
-  EXPECT_THAT(ask("GET / HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(ask("GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), StartsWith("HTTP/1.1 404 "));
   EXPECT_THAT(ask("POST /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 405 "));
   EXPECT_THAT(ask("hello\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
 }
@@ -112,7 +138,7 @@ TEST_P(TelemetryServerTest, ARequestMayComeInPieces) {
 }
 
 TEST_P(TelemetryServerTest, APortThatIsTakenIsAnErrorWithACure) {
-  const auto second = TelemetryServer::create(loop_, at_, source_);
+  const auto second = TelemetryServer::create(loop_, listening(at_), source_);
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message(),
               AllOf(HasSubstr(at_.to_string()), HasSubstr("Address already in use. Another")));
