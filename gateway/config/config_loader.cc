@@ -132,7 +132,7 @@ class Loader {
         read_item(node.items[i], item_path(name, i), field, kind);
       }
     } else {
-      report(node.place, path_of(name), "expected a list, got " + kind_name(node));
+      report(node.place, path_of(name), "expected a list such as [a, b], got " + kind_name(node));
     }
   }
 
@@ -200,7 +200,8 @@ class Loader {
       return;
     }
     if (!entry->value.is(Kind::kList)) {
-      report(entry->value.place, path_of(name), "expected a list, got " + kind_name(entry->value));
+      report(entry->value.place, path_of(name),
+             "expected a list of maps such as [{name: a}], got " + kind_name(entry->value));
       return;
     }
     const auto& items = entry->value.items;
@@ -212,7 +213,7 @@ class Loader {
 
   void later(std::string_view name) {
     if (const YamlEntry* entry = take(name)) {
-      report(entry->key.place, path_of(name), "not supported by this version yet");
+      report(entry->key.place, path_of(name), "not supported by this version yet; leave it out");
     }
   }
 
@@ -266,7 +267,8 @@ class Loader {
   template <class Body>
   void read_map(const YamlNode& node, std::string path, const Body& body) {
     if (!node.is(Kind::kMap) && !node.is(Kind::kNull)) {
-      report(node.place, path, "expected a map of keys, got " + kind_name(node));
+      report(node.place, path,
+             "expected a map of keys such as {key: value}, got " + kind_name(node));
       return;
     }
     YamlNode empty;  // `key:` with nothing behind it is as good as no such key
@@ -285,19 +287,26 @@ class Loader {
       const std::string path = path_of(shown_key(entry.key));
       const auto [first, is_new] = lines.emplace(entry.key.text, entry.key.place.line);
       if (!entry.key.is(Kind::kScalar)) {
-        report(entry.key.place, path, "a key must be a word");
+        report(entry.key.place, path, "a key must be a word; write key: value");
       } else if (!is_new) {
-        report(entry.key.place, path, fmt::format("given twice, first in line {}", first->second));
+        report(entry.key.place, path,
+               fmt::format("given twice, first in line {}; remove one", first->second));
       } else if (entry.key.text == "<<") {
         report(entry.key.place, path, "merge keys are not supported; write the keys out");
       } else if (problems_.size() < kMostProblems &&  // guessing takes time
                  std::ranges::find(scope().known, entry.key.text) == scope().known.end()) {
-        report(entry.key.place, path, "unknown key" + did_you_mean(entry.key.text, scope().known));
+        report(entry.key.place, path, "unknown key" + what_was_meant(entry.key.text));
       }
     }
     for (const std::string_view name : scope().missing) {
-      report(scope().map->place, path_of(name), "missing");
+      report(scope().map->place, path_of(name), "missing; it must be given");
     }
+  }
+
+  // The key that is nearest, or all that there are.
+  std::string what_was_meant(std::string_view word) {
+    const std::string guess = did_you_mean(word, scope().known);
+    return guess.empty() ? "; here there are " + gateway::one_of(scope().known) : guess;
   }
 
   template <class Value, class SettingKind>
@@ -315,7 +324,9 @@ class Loader {
                                                        const SettingKind& kind) {
     if (!node.is(Kind::kScalar)) {
       const bool nothing = node.is(Kind::kNull);
-      report(nothing ? key_place : node.place, path, "expected a value, got " + kind_name(node));
+      report(nothing ? key_place : node.place, path,
+             "expected a value, got " + kind_name(node) +
+                 (nothing ? "; write one, or leave the key out" : "; write a single word"));
       return std::nullopt;
     }
     auto parsed = kind.parse({node.text, node.quoted});
@@ -379,12 +390,14 @@ class CrossCheck {
       const TenantSettings& tenant = settings_.tenants[i];
       const auto [same_name, name_is_new] = names.emplace(tenant.name, i);
       if (!name_is_new && !tenant.name.empty()) {
-        report("tenants", i, "name", "another tenant has this name: " + where(same_name->second));
+        report("tenants", i, "name",
+               "another tenant has this name: " + where(same_name->second) + "; choose another");
       }
       const auto [same_id, id_is_new] = ids.emplace(tenant.id, i);
       if (!id_is_new) {
         report("tenants", i, "id",
-               fmt::format("another tenant has the id {}: {}", tenant.id, where(same_id->second)));
+               fmt::format("another tenant has the id {}: {}; choose another", tenant.id,
+                           where(same_id->second)));
       }
     }
   }
@@ -399,7 +412,9 @@ class CrossCheck {
       if (!known.contains(mention.tenant)) {
         loader_.report(mention.place, mention.key,
                        "no tenant has the name " + in_quotes(mention.tenant) +
-                           did_you_mean(mention.tenant, names));
+                           (closest(mention.tenant, names).empty()
+                                ? "; add it to `tenants`, or name one of those"
+                                : did_you_mean(mention.tenant, names)));
       }
     }
   }
@@ -410,7 +425,7 @@ class CrossCheck {
       const auto [same, is_new] = names.emplace(settings_.rules[i].name, i);
       if (!is_new) {
         report("rules", i, "name",
-               fmt::format("another rule has this name: rules[{}]", same->second));
+               fmt::format("another rule has this name: rules[{}]; choose another", same->second));
       }
     }
   }
@@ -424,7 +439,7 @@ class CrossCheck {
       const std::string& path = settings_.onramps[i].seqpacket->path;
       if (!paths.insert(path).second) {
         report("onramps", i, "seqpacket",
-               "another socket of this file has the path " + in_quotes(path));
+               "another socket of this file has the path " + in_quotes(path) + "; choose another");
       }
       if (path.size() > kMostSocketPathBytes) {
         report("onramps", i, "seqpacket",
@@ -441,7 +456,8 @@ class CrossCheck {
         const auto [same, is_new] = taken.emplace(std::pair(port.protocol, port.listen), i);
         if (chosen && !is_new) {
           report("tenants", i, "publish",
-                 port.listen.to_string() + " is published twice: " + where(same->second));
+                 port.listen.to_string() + " is published twice: " + where(same->second) +
+                     "; choose another port");
         }
       }
     }
@@ -455,13 +471,14 @@ class CrossCheck {
       }
       const GueOnramp& gue = *settings_.onramps[i].gue;
       if (number(gue.listen.port) != 0 && !listening.insert(gue.listen).second) {
-        report_at({"onramps", i, "gue", "listen"}, "another on-ramp of this file listens there");
+        report_at({"onramps", i, "gue", "listen"},
+                  "another on-ramp of this file listens there; choose another port");
       }
       std::set<std::string> prefixes;
       for (std::size_t p = 0; p < gue.peers.size(); ++p) {
         if (!prefixes.insert(gue.peers[p].prefix.to_string()).second) {
           report_at({"onramps", i, "gue", "peers", p, "prefix"},
-                    "another of these peers has the prefix");
+                    "another of these peers has the prefix; write them as one");
         }
       }
     }
@@ -476,11 +493,12 @@ class CrossCheck {
         if (peer && !gue_onramp_for(settings_.onramps, tenant.name, peer->address)) {
           report_at({"tenants", t, "routes", r, "gue"},
                     "no gue on-ramp of the address's family has it among its peers for tenant " +
-                        in_quotes(tenant.name) + ", so that its answers would not be heard");
+                        in_quotes(tenant.name) +
+                        ", so that its answers would not be heard; add it there");
         }
         if (peer && ports.emplace(peer->address, peer->port).first->second != peer->port) {
           report_at({"tenants", t, "routes", r, "gue"},
-                    "another route of the tenant has this peer at another port");
+                    "another route of the tenant has this peer at another port; write the same");
         }
       }
     }
@@ -560,8 +578,8 @@ base::Result<Settings, ConfigProblems> load_config(std::string_view text,
   const auto root = parse_yaml(text);
   if (!root) {
     const YamlPlace place = root.error().place;
-    return base::Unexpected{
-        ConfigProblems{{std::string(file_name), place.line, place.column, {}, root.error().what}}};
+    return base::Unexpected{ConfigProblems{
+        {std::string(file_name), place.line, place.column, root.error().key, root.error().what}}};
   }
   Settings settings = default_settings();
   for (Onramp& onramp : settings.onramps) {

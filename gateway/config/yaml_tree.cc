@@ -68,9 +68,26 @@ class TreeBuilder : public YAML::EventHandler {
   [[nodiscard]] std::size_t documents() const { return documents_; }
   [[nodiscard]] YamlNode take_root() { return std::move(root_); }
 
+  /// Of what is being read: "rules[2].match"; empty: it has not come to a key.
+  [[nodiscard]] std::string key() const {
+    std::string path;
+    for (const Open& open : open_) {
+      if (open.node.is(Kind::kList)) {
+        path += "[" + std::to_string(open.node.items.size()) + "]";
+      } else if (open.key && open.key->is(Kind::kScalar)) {
+        path += (path.empty() ? "" : ".") + base::printable(open.key->text, kMaxMessageBytes);
+      } else if (!open.node.entries.empty()) {  // between two keys: at the last
+        path += (path.empty() ? "" : ".") +
+                base::printable(open.node.entries.back().key.text, kMaxMessageBytes);
+      }
+    }
+    return path;
+  }
+
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1) {
-      fail(place_of(mark), "a second document begins here; a configuration is one document");
+      fail(place_of(mark),
+           "a second document begins here; a configuration is one, so remove the ---");
     }
   }
   void OnDocumentEnd() override {}
@@ -89,11 +106,12 @@ class TreeBuilder : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto known = anchors_.find(anchor);
     if (known == anchors_.end()) {
-      fail(place_of(mark), "an alias inside the very value that it stands for");
+      fail(place_of(mark),
+           "an alias inside the very value that it stands for; write out what is meant");
       return;
     }
     if (open_.size() + known->second.depth > kMaxDepth) {
-      fail(place_of(mark), "nested too deeply");
+      fail(place_of(mark), "nested too deeply; no setting is so deep, so close what is open");
       return;
     }
     // Checked before the copy: expanding is what an alias bomb waits for.
@@ -126,7 +144,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void fail(const YamlPlace& place, std::string what) {
     if (!error_) {
-      error_ = YamlError{place, std::move(what)};
+      error_ = YamlError{place, key(), std::move(what)};
     }
   }
   void refuse_tag(const YamlPlace& place, const std::string& tag) {
@@ -137,7 +155,7 @@ class TreeBuilder : public YAML::EventHandler {
   bool spend(const YamlPlace& place, std::size_t bytes) {
     spent_bytes_ += bytes;
     if (spent_bytes_ > kMaxTreeBytes) {
-      fail(place, "too large here, with its aliases written out");
+      fail(place, "too large here, with its aliases written out; use fewer");
     }
     return !error_;
   }
@@ -150,7 +168,7 @@ class TreeBuilder : public YAML::EventHandler {
   void open(Kind kind, const YamlPlace& place, const std::string& tag, YAML::anchor_t anchor) {
     refuse_tag(place, tag);
     if (open_.size() >= kMaxDepth) {
-      fail(place, "nested too deeply");
+      fail(place, "nested too deeply; no setting is so deep, so close what is open");
     }
     if (spend(place, sizeof(YamlNode))) {
       open_.push_back({node_of(kind, place), anchor, std::nullopt});
@@ -195,6 +213,11 @@ class TreeBuilder : public YAML::EventHandler {
   std::size_t spent_bytes_ = 0;
 };
 
+std::string not_yaml(std::string_view why) {
+  return "not YAML: " + base::printable(why, kMaxMessageBytes) +
+         "; check quotes, brackets and indents up to here";
+}
+
 // What the parser threw; none when it read to the end.
 std::optional<YamlError> run_parser(std::string_view text, TreeBuilder& builder) {
   try {
@@ -203,11 +226,12 @@ std::optional<YamlError> run_parser(std::string_view text, TreeBuilder& builder)
     while (!builder.error() && parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::DeepRecursion& why) {
-    return YamlError{place_of(why.mark), "nested too deeply"};
+    return YamlError{place_of(why.mark), builder.key(),
+                     "nested too deeply; no setting is so deep, so close what is open"};
   } catch (const YAML::Exception& why) {
-    return YamlError{place_of(why.mark), "not YAML: " + base::printable(why.msg, kMaxMessageBytes)};
+    return YamlError{place_of(why.mark), builder.key(), not_yaml(why.msg)};
   } catch (const std::exception& why) {
-    return YamlError{{}, "not YAML: " + base::printable(why.what(), kMaxMessageBytes)};
+    return YamlError{{}, builder.key(), not_yaml(why.what())};
   }
   return std::nullopt;
 }
@@ -225,7 +249,7 @@ const YamlEntry* YamlNode::find(std::string_view key) const {
 
 base::Result<YamlNode, YamlError> parse_yaml(std::string_view text) {
   if (text.size() > kMaxTextBytes) {
-    return base::Unexpected{YamlError{{}, "longer than 1 MiB"}};
+    return base::Unexpected{YamlError{{}, {}, "longer than 1 MiB; leave something out"}};
   }
   TreeBuilder builder;
   const auto thrown = run_parser(text, builder);

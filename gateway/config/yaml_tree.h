@@ -45,6 +45,7 @@ struct YamlEntry {
 
 struct YamlError {
   YamlPlace place;
+  std::string key;  // where in the tree: "rules[2].match"; empty: at its root
   std::string what;
 };
 

@@ -77,7 +77,9 @@ TEST(YamlTree, DeepNestingIsAnErrorAtItsPlace) {
     for (const char* open : {"[", "{a: ", "- "}) {
       const auto parsed = parse_yaml(repeated(open, depth));
       ASSERT_FALSE(parsed) << open << depth;
-      EXPECT_EQ(parsed.error().what, "nested too deeply") << open << depth;
+      EXPECT_EQ(parsed.error().what,
+                "nested too deeply; no setting is so deep, so close what is open")
+          << open << depth;
       EXPECT_EQ(parsed.error().place.line, 1);
     }
   }
@@ -89,7 +91,7 @@ TEST(YamlTree, AliasCannotNestDeeperThanText) {
     const std::string name = "a" + std::to_string(i);
     text += name + ": &" + name + " [*a" + std::to_string(i - 1) + "]\n";
   }
-  EXPECT_EQ(error_of(text), "nested too deeply");
+  EXPECT_EQ(error_of(text), "nested too deeply; no setting is so deep, so close what is open");
 }
 
 TEST(YamlTree, SecondDocumentAndTagsAreRefused) {
