@@ -1,9 +1,9 @@
 // The first rules that somebody writes for a sandbox: one domain and its names, no cloud metadata,
 // nothing private, the rest refused and said; with real clients, under `liftgate run`.
 //
-//     curl, git in `liftgate run` ==TUN==> gateway ==> dnsmasq      on 192.0.2.9:53
-//                                                  ==> HTTP, git    on 192.0.2.1
-//                                                  ==> a tracker    on 192.0.2.2
+//     curl, git, apt in `liftgate run` ==TUN==> gateway ==> dnsmasq           on 192.0.2.9:53
+//                                                       ==> HTTP, git, apt's  on 192.0.2.1
+//                                                       ==> a tracker         on 192.0.2.2
 
 #include <fstream>
 
@@ -141,6 +141,94 @@ TEST_F(SandboxRules, LetTheDomainThroughAndExplainEveryRefusal) {
 
   command.end_input();
   EXPECT_EQ(command.wait().status, 1) << "read's, at the end of its input";
+}
+
+// What `directory` holds, over HTTP.
+TcpServer file_server(const std::string& directory, Listening where = host::kServer4) {
+  return TcpServer(
+      [directory](TcpConnection& connection, Served&) {
+        std::string head;
+        while (head.find("\r\n\r\n") == std::string::npos) {
+          const std::string more = connection.receive(1);
+          if (more.empty()) {
+            return;
+          }
+          head += more;
+        }
+        const std::string path = head.substr(4, head.find(' ', 4) - 4);
+        std::ifstream file(directory + path, std::ios::binary);
+        const std::string body{std::istreambuf_iterator<char>(file), {}};
+        const bool found = file.is_open() && path.find("..") == std::string::npos;
+        connection.send((found ? "HTTP/1.1 200 OK" : "HTTP/1.1 404 Not Found") +
+                        std::string("\r\nConnection: close\r\nContent-Length: ") +
+                        std::to_string(found ? body.size() : 0) + "\r\n\r\n" + (found ? body : ""));
+        connection.close();
+      },
+      std::move(where));
+}
+
+class SandboxApt : public SandboxRules {
+ protected:
+  // A repository of one package, as apt wants it, below `repository`; and apt's own directories.
+  void make_packages() const {
+    const Finished made = run({"sh", "-ec", R"sh(
+umask 022; mkdir -p package/DEBIAN package/usr/share/liftgate repository apt/lists/partial apt/archives/partial apt/parts
+echo 'from the mirror' > package/usr/share/liftgate/hello
+printf 'Package: liftgate-hello\nVersion: 1.0\nArchitecture: all\nMaintainer: t <t@example.test>\nDescription: of a test\n' > package/DEBIAN/control
+dpkg-deb --root-owner-group -b package repository/liftgate-hello_1.0_all.deb
+( cat package/DEBIAN/control
+  echo 'Filename: ./liftgate-hello_1.0_all.deb'
+  echo "Size: $(stat -c %s repository/*.deb)"
+  echo "SHA256: $(sha256sum repository/*.deb | cut -d ' ' -f 1)" ) > repository/Packages
+: > apt/status
+)sh"},
+                              kPatience, {.working_directory = file("")});
+    ASSERT_EQ(made.status, 0) << made;
+  }
+  // As a user's apt, with nothing of the machine's.
+  [[nodiscard]] std::string apt(const std::string& source) const {
+    std::ofstream(file(source + ".conf"))
+        << "Dir::Etc::sourcelist \"" << file(source + ".list") << "\";\n"
+        << "Dir::Etc::sourceparts \"" << file("apt/parts") << "\";\n"
+        << "Dir::State::lists \"" << file("apt/lists") << "\";\n"
+        << "Dir::State::status \"" << file("apt/status") << "\";\n"
+        << "Dir::Cache \"" << file("apt") << "\";\nAcquire::Languages \"none\";\n"
+        << "APT::Sandbox::User \"\";\nDebug::NoLocking \"true\";\n";
+    return "env APT_CONFIG=" + file(source + ".conf") + " apt-get ";
+  }
+  void add_source(const std::string& source, const std::string& url) const {
+    std::ofstream(file(source + ".list")) << "deb [trusted=yes] " << url << " ./\n";
+  }
+};
+
+TEST_F(SandboxApt, PackagesComeFromTheDomainAndFromNowhereElse) {
+  make_packages();
+  const TcpServer mirror = file_server(file("repository"));
+  const TcpServer other = file_server(file("repository"), host::kOtherServer4);
+  add_source("mirror", "http://deb.example.test:" + std::to_string(mirror.port()) + "/");
+  add_source("other", "http://tracker.test:" + std::to_string(other.port()) + "/");
+
+  Program command = start(
+      "cd " + file("") + "\nuntil " + apt("mirror") + "update && " + apt("mirror") +
+      "download liftgate-hello; do sleep 0.1; done\n" +
+      "dpkg-deb --fsys-tarfile liftgate-hello_1.0_all.deb | tar -xO ./usr/share/liftgate/hello"
+      "\nrm -rf apt/lists/*\n" +
+      apt("other") + "update -o Acquire::Retries=0 2>&1 | sed 's/^/other: /'");
+  ASSERT_TRUE(eventually([&] { return command.out().find("done") != std::string::npos; }, 60s))
+      << command.out() << command.err();
+  EXPECT_NE(command.out().find("\nfrom the mirror\n"), std::string::npos)
+      << command.out() << command.err();
+  EXPECT_NE(command.out().find("other: "), std::string::npos) << command.out();
+  EXPECT_NE(command.out().find("Connection refused"), std::string::npos) << command.out();
+  EXPECT_TRUE(other.connections().empty());
+
+  const std::string destination = "192.0.2.2:" + std::to_string(other.port());
+  const auto said = explain("tcp 198.18.255.2:50000 > " + destination);
+  EXPECT_EQ(said.at("rule"), "rest") << said;
+  EXPECT_EQ(said.at("action"), "reject") << said;
+  EXPECT_EQ(end_of_flow_to(destination).at("name"), "tracker.test");
+  command.end_input();
+  command.wait();
 }
 
 }  // namespace
