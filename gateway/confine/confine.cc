@@ -108,6 +108,9 @@ std::vector<FileRule> files_of_gateway(const Settings& settings, const std::stri
   }
   add_own_program(rules);
   add_sockets(settings, rules);
+  if (const std::string& secret = settings.telemetry.token.source; secret.starts_with("file:")) {
+    rules.push_back({directory_of(secret.substr(5)), Access::kRead});  // at a reload, perhaps anew
+  }
   if (!settings.audit_path.empty()) {
     rules.push_back(audit_rule(settings.audit_path));
   }
