@@ -66,6 +66,8 @@ std::string_view name(Drop reason) {
       return "gue_too_many_peers";
     case Drop::kGueOwnDatagram:
       return "gue_own_datagram";
+    case Drop::kGueWorkerBusy:
+      return "gue_worker_busy";
     case Drop::kOuterTooBig:
       return "outer_too_big";
     case Drop::kMartianSource:
@@ -198,6 +200,8 @@ std::string_view explain(Drop reason) {
       return "The GUE on-ramp has as many peers as it may have";
     case Drop::kGueOwnDatagram:
       return "The GUE datagram was sent by the gateway itself";
+    case Drop::kGueWorkerBusy:
+      return "The GUE datagram came to another worker than its tenant's, which has no room for it";
     case Drop::kOuterTooBig:
       return "The outer datagram is longer than the path to the peer takes";
     case Drop::kMartianSource:

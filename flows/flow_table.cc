@@ -20,7 +20,8 @@ std::size_t FlowTable::region_bytes(std::uint32_t capacity) {
   return RegionLayout::of(capacity).bytes;
 }
 
-FlowTable FlowTable::create(std::span<std::byte> region, std::uint32_t capacity, HashSeed seed) {
+FlowTable FlowTable::create(std::span<std::byte> region, std::uint32_t capacity, HashSeed seed,
+                            std::uint64_t first_id) {
   const RegionLayout layout = RegionLayout::of(capacity);
   CHECK(region.size() >= layout.bytes);
   CHECK(reinterpret_cast<std::uintptr_t>(region.data()) % alignof(RegionHeader) == 0);
@@ -33,7 +34,7 @@ FlowTable FlowTable::create(std::span<std::byte> region, std::uint32_t capacity,
   header->block_count = layout.block_count;
   header->blocks_offset = layout.blocks_offset;
   header->records_offset = layout.records_offset;
-  header->next_id = 1;
+  header->next_id = first_id;
   // Last, so that who finds it finds the rest.
   std::atomic_ref(header->magic).store(RegionHeader::kMagic, std::memory_order_release);
 

@@ -27,6 +27,7 @@
 #include "flows/drop.h"
 #include "flows/flow.h"
 #include "flows/flow_hash.h"
+#include "flows/flow_id.h"
 #include "flows/flow_region.h"
 #include "flows/hash_index.h"
 
@@ -44,8 +45,9 @@ class FlowTable {
   static std::size_t region_bytes(std::uint32_t capacity);
 
   /// Lays an empty table out in `region`, which is zeroed, 64-byte aligned, at least
-  /// region_bytes(capacity) long, and outlives the table.
-  static FlowTable create(std::span<std::byte> region, std::uint32_t capacity, HashSeed seed);
+  /// region_bytes(capacity) long, and outlives the table. Ids count from `first_id` on.
+  static FlowTable create(std::span<std::byte> region, std::uint32_t capacity, HashSeed seed,
+                          std::uint64_t first_id = first_flow_id(0));
 
   FlowTable(FlowTable&&) = default;
   FlowTable& operator=(FlowTable&&) = default;

@@ -1,15 +1,38 @@
 #include "gateway/gateway.h"
 
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "base/check.h"
 #include "flows/protocol.h"
 #include "gateway/config/settings_change.h"
+#include "gateway/inspect/status_sum.h"
 #include "gateway/log.h"
+#include "gateway/onramp/gue_steering.h"
 
 namespace gateway {
 
 using base::SysResult;
 using base::Unexpected;
+
+namespace {
+
+// Chosen: a look at how busy the shards are is about at least so much time.
+constexpr base::Duration kLeastLook = std::chrono::seconds(1);
+
+// That this process may run on.
+std::size_t usable_processors() {
+  cpu_set_t processors;
+  if (::sched_getaffinity(0, sizeof(processors), &processors) != 0) {
+    return std::thread::hardware_concurrency();  // there are more than the set has room for
+  }
+  return static_cast<std::size_t>(CPU_COUNT(&processors));
+}
+
+}  // namespace
 
 SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
                                                     const Settings& settings,
@@ -39,17 +62,35 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
   gateway->captures_ = std::make_unique<CaptureSessions>(context, source);
   auto policy = std::make_shared<const Policy>(
       settings, gateway->rule_names_.numbers_of(settings.rules).value());
-  auto shard = Shard::create(gateway->settings_, addresses, std::move(policy), *gateway->audit_);
-  if (!shard) {
-    return Unexpected{shard.error()};
+  const std::size_t processors = usable_processors();
+  const std::size_t count =
+      gateway::shard_count(settings.workers, processors, settings.tenants.size());
+  for (std::size_t number = 0; number < count; ++number) {
+    auto shard = Shard::create({.flows = {.shard = number, .quota = gateway->quota_},
+                                .settings = gateway->settings_,
+                                .addresses = addresses,
+                                .policy = policy,
+                                .audit = *gateway->audit_});
+    if (!shard) {
+      return Unexpected{shard.error()};
+    }
+    gateway->shards_.push_back(std::move(shard).value());
   }
-  gateway->shard_ = std::move(shard).value();
-  gateway->shard_->start();
+  for (const auto& shard : gateway->shards_) {
+    shard->start(/*may_poll=*/processors > 1);  // else whoever has the work could not run
+  }
+  gateway->placement_ = Placement(count);
+  gateway->busy_.resize(count);
+  gateway->processor_time_.resize(count);
   return gateway;
 }
 
 Gateway::Gateway(asio::io_context& context, const Settings& settings)
-    : context_(context), settings_(settings), running_(settings) {
+    : context_(context),
+      settings_(settings),
+      running_(settings),
+      quota_(settings.flows.max),
+      placement_(1) {
   for (const TenantSettings& tenant : settings_.tenants) {
     names_.add_tenant(tenant.id, tenant.name);
   }
@@ -61,7 +102,7 @@ Gateway::~Gateway() {
   control_.reset();
   captures_.reset();
   doors_.clear();
-  shard_.reset();
+  shards_.clear();
   followers_.reset();
   ipfix_.reset();
   audit_.reset();
@@ -78,18 +119,56 @@ SysResult<void> Gateway::open_doors() {
       log_info("on-ramp opened kind=seqpacket path={}", onramp.seqpacket->path);
     }
     if (onramp.gue) {
-      auto socket = GueSocket::open(onramp.gue->listen, settings_.io.udp_offload);
-      if (!socket) {
-        return Unexpected{socket.error()};
+      if (auto opened = open_gue_doors(onramp); !opened) {
+        return opened;
       }
-      log_info("on-ramp opened kind=gue listen={}", socket->listen.to_string());
-      max_tunnels_ += onramp.gue->max_peers;
-      shard_->add_gue_door(std::move(socket).value(), onramp, [this](const std::string& name) {
-        const std::uint32_t id = ++last_tunnel_id_;
-        names_.add_tunnel(id, name);
-        return id;
-      });
     }
+  }
+  return {};
+}
+
+// A door for each shard, and the tenants that may speak there are placed: which shard a datagram is
+// for must be known before the first.
+SysResult<void> Gateway::open_gue_doors(const Onramp& onramp) {
+  std::vector<GueTenantHome> tenants;
+  std::vector<GuePrefixHome> prefixes;
+  GueExchange::Homes homes;
+  for (const GuePeers& peers : onramp.gue->peers) {
+    prefixes.push_back({peers.prefix, home_of(peers.tenant)});
+    std::vector<std::string> speakers = peers.may_name;
+    speakers.push_back(peers.tenant);
+    for (const std::string& tenant : speakers) {
+      const std::uint32_t id = settings_of(tenant).id;
+      if (homes.emplace(id, home_of(tenant)).second) {
+        tenants.push_back({id, home_of(tenant)});
+      }
+    }
+  }
+  auto sockets = GueSocket::open_group(
+      onramp.gue->listen, settings_.io.udp_offload, shards_.size(),
+      gue_steering(onramp.gue->listen.address.is_v4(), tenants, std::move(prefixes)));
+  if (!sockets) {
+    return Unexpected{sockets.error()};
+  }
+  log_info("on-ramp opened kind=gue listen={}", sockets->front().listen.to_string());
+  std::shared_ptr<GueExchange> exchange;
+  if (shards_.size() > 1) {
+    auto made = GueExchange::create(shards_.size(), std::move(homes));
+    if (!made) {
+      return Unexpected{made.error()};
+    }
+    exchange = std::move(made).value();
+  }
+  for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+    max_tunnels_ += onramp.gue->max_peers;
+    shards_[shard]->add_gue_door(
+        std::move((*sockets)[shard]), onramp,
+        [this](const std::string& name) {
+          const std::uint32_t id = ++last_tunnel_id_;
+          names_.add_tunnel(id, name);
+          return id;
+        },
+        exchange);
   }
   return {};
 }
@@ -110,7 +189,7 @@ SysResult<void> Gateway::open_published_ports() {
 void Gateway::publish(HostPort port, const std::string& tenant, const base::Endpoint& to) {
   log_info("port published listen={} to={} protocol={} tenant={}", port.local.to_string(),
            to.to_string(), flows::protocol_name(port.protocol), tenant);
-  shard_->publish(std::move(port), tenant, to);
+  shard_of(tenant).publish(std::move(port), tenant, to);
 }
 
 SysResult<void> Gateway::open_control() {
@@ -143,11 +222,15 @@ void Gateway::add_tun(base::Fd tun, TunnelInfo info, const std::string& tenant) 
   info.onramp = "tun";
   info.opened_ns = base::to_nanoseconds(base::Clock::now());
   names_.add_tunnel(info.id, info.name);
-  shard_->add_tunnel(Shard::Kind::kTun, std::move(tun), std::move(info), tenant);
+  shard_of(tenant).add_tunnel(Shard::Kind::kTun, std::move(tun), std::move(info), tenant);
 }
 
 std::optional<std::uint32_t> Gateway::next_tunnel_id() {
-  if (shard_->open_tunnels() >= max_tunnels_) {
+  std::uint64_t open = 0;
+  for (const auto& shard : shards_) {
+    open += shard->open_tunnels();
+  }
+  if (open >= max_tunnels_) {
     return std::nullopt;
   }
   return ++last_tunnel_id_;
@@ -166,8 +249,9 @@ void Gateway::tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelCon
                   .labels = context.labels,
                   .opened_ns = base::to_nanoseconds(base::Clock::now())};
   names_.add_tunnel(id, info.name);
-  shard_->add_tunnel(Shard::Kind::kSeqpacket, std::move(socket), std::move(info), context.tenant,
-                     reply);
+  shard_of(context.tenant)
+      .add_tunnel(Shard::Kind::kSeqpacket, std::move(socket), std::move(info), context.tenant,
+                  reply);
 }
 
 void Gateway::tunnel_refused(ContextError error) {
@@ -198,8 +282,10 @@ ReloadReport Gateway::reload(const std::string& path) {
   }
   ReloadReport report{.rules = change.next.rules.size(),
                       .after_restart = std::move(change.after_restart)};
-  report.flows_ended =
-      shard_->reload(std::make_shared<const Policy>(change.for_policy, *numbers), change.next);
+  const auto policy = std::make_shared<const Policy>(change.for_policy, *numbers);
+  for (const auto& shard : shards_) {
+    report.flows_ended += shard->reload(policy, change.next);
+  }
   configure_log(change.next.log);
   running_ = std::move(change.next);
   std::string later;
@@ -211,8 +297,69 @@ ReloadReport Gateway::reload(const std::string& path) {
   return report;
 }
 
+std::size_t Gateway::home_of(const std::string& tenant) {
+  return placement_.place(settings_of(tenant).id, busy());
+}
+
+const TenantSettings& Gateway::settings_of(const std::string& tenant) const {
+  const auto settings = std::ranges::find(settings_.tenants, tenant, &TenantSettings::name);
+  CHECK(settings != settings_.tenants.end());
+  return *settings;
+}
+
+std::span<const double> Gateway::busy() {
+  const base::Instant now = base::Clock::now();
+  const base::Duration passed = now - busy_since_;
+  if (passed < kLeastLook) {
+    return busy_;
+  }
+  busy_since_ = now;
+  for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+    const base::Duration used = shards_[shard]->processor_time();
+    busy_[shard] = std::chrono::duration<double>(used - processor_time_[shard]) /
+                   std::chrono::duration<double>(passed);
+    processor_time_[shard] = used;
+  }
+  return busy_;
+}
+
+bool Gateway::is_sandbox_helper(pid_t process) {
+  return std::ranges::any_of(shards_,
+                             [&](const auto& shard) { return shard->sandbox_helper() == process; });
+}
+
+std::vector<const base::Fd*> Gateway::flow_regions() const {
+  std::vector<const base::Fd*> regions;
+  for (const auto& shard : shards_) {
+    regions.push_back(&shard->flow_region());
+  }
+  return regions;
+}
+
+bool Gateway::kill_flow(std::uint64_t id) {
+  const std::size_t shard = flows::shard_of_flow(id);
+  return shard < shards_.size() && shards_[shard]->kill_flow(id);
+}
+
+void Gateway::stop_capture(std::uint64_t id) {
+  for (const auto& shard : shards_) {
+    shard->stop_capture(id);
+  }
+}
+
+// Where no tenant is named, or one that is not there, any shard says so. To ask is not to appear.
+base::Result<Explanation, std::string> Gateway::explain(const ExplainQuery& query) {
+  const auto tenant = std::ranges::find(settings_.tenants, query.tenant, &TenantSettings::name);
+  const auto shard = tenant == settings_.tenants.end() ? std::nullopt : placement_.find(tenant->id);
+  return shards_[shard.value_or(0)]->explain(query);
+}
+
 GatewayStatus Gateway::status() {
-  GatewayStatus status = shard_->status();
+  std::vector<GatewayStatus> of_shards;
+  for (const auto& shard : shards_) {
+    of_shards.push_back(shard->status());
+  }
+  GatewayStatus status = sum_of(of_shards);
   status.rules = rule_names_.all();
   for (std::size_t i = 0; i < refusals_.size(); ++i) {
     const auto error = static_cast<ContextError>(i);

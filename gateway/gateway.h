@@ -1,7 +1,9 @@
-// Gateway: the composition root: audit log, policy, shard, on-ramps, control socket; who owns whom.
+// Gateway: the composition root: audit log, policy, shards, on-ramps, control socket; who owns
+// whom.
 //
-// Two threads: the shard's, which handles packets, and the control thread (whoever runs the
-// io_context), which handles everything else. They meet in Shard's public functions only.
+// Each shard has a thread, which handles packets; the control thread (whoever runs the io_context)
+// handles everything else. They meet in Shard's public functions only. A tenant lives on one shard
+// (placement.h): what concerns it is asked there, what concerns all is asked of each and summed.
 #pragma once
 
 #include <array>
@@ -10,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <asio/io_context.hpp>
@@ -24,6 +27,7 @@
 #include "gateway/inspect/status.h"
 #include "gateway/onramp/seqpacket_door.h"
 #include "gateway/packet_path.h"
+#include "gateway/placement.h"
 #include "gateway/policy/policy.h"
 #include "gateway/policy/rule_names.h"
 #include "gateway/shard.h"
@@ -70,8 +74,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   void reopen_audit() { audit_->reopen(); }
 
   GatewayStatus status() override;
-  /// Of the shard's sandbox, as of now; 0: there is none.
-  [[nodiscard]] pid_t sandbox_helper() { return shard_->sandbox_helper(); }
+  /// Whether the process is the helper of a shard's sandbox, as of now.
+  [[nodiscard]] bool is_sandbox_helper(pid_t process);
 
  private:
   static constexpr std::uint32_t kMaxTunnels = 65'536;  // chosen; besides the peers of GUE on-ramps
@@ -79,22 +83,28 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   Gateway(asio::io_context& context, const Settings& settings);
 
   // StatusSource
-  const base::Fd& flow_region() const override { return shard_->flow_region(); }
-  bool kill_flow(std::uint64_t id) override { return shard_->kill_flow(id); }
+  std::vector<const base::Fd*> flow_regions() const override;
+  bool kill_flow(std::uint64_t id) override;
+  base::Result<Explanation, std::string> explain(const ExplainQuery& query) override;
   // CaptureSource
-  std::size_t shard_count() const override { return 1; }
-  void start_capture(std::size_t /*shard*/, CaptureJob job) override {
-    shard_->start_capture(std::move(job));
+  std::size_t shard_count() const override { return shards_.size(); }
+  void start_capture(std::size_t shard, CaptureJob job) override {
+    shards_[shard]->start_capture(std::move(job));
   }
-  void stop_capture(std::uint64_t id) override { shard_->stop_capture(id); }
-  base::Result<Explanation, std::string> explain(const ExplainQuery& query) override {
-    return shard_->explain(query);
-  }
+  void stop_capture(std::uint64_t id) override;
   // SeqpacketDoor::Owner
   std::optional<std::uint32_t> next_tunnel_id() override;
   void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,
                        const std::string& reply) override;
   void tunnel_refused(ContextError error) override;
+
+  base::SysResult<void> open_gue_doors(const Onramp& onramp);
+  // Where the tenant lives from now on, if nowhere yet.
+  std::size_t home_of(const std::string& tenant);
+  Shard& shard_of(const std::string& tenant) { return *shards_[home_of(tenant)]; }
+  [[nodiscard]] const TenantSettings& settings_of(const std::string& tenant) const;
+  // The share of its processor that each shard has used lately.
+  std::span<const double> busy();
 
   asio::io_context& context_;
   Settings settings_;  // as it was started
@@ -108,7 +118,12 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   std::array<std::uint64_t, kContextErrorCount> refusals_{};
   std::unique_ptr<EventFeed> audit_;
   std::unique_ptr<IpfixExporter> ipfix_;  // of what passes audit_
-  std::unique_ptr<Shard> shard_;
+  FlowQuota quota_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  Placement placement_;
+  std::vector<double> busy_;                    // by shard
+  std::vector<base::Duration> processor_time_;  // of each, when that was found
+  base::Instant busy_since_ = base::Clock::now();
   std::vector<std::unique_ptr<SeqpacketDoor>> doors_;
   std::unique_ptr<EventFollowers> followers_;
   std::unique_ptr<CaptureSessions> captures_;

@@ -1,6 +1,8 @@
 #include "gateway/shard.h"
 
+#include <pthread.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include <algorithm>
 
@@ -38,60 +40,55 @@ flows::HashSeed random_seed() {
 
 }  // namespace
 
-SysResult<std::unique_ptr<Shard>> Shard::create(const Settings& settings,
-                                                const GatewayAddresses& addresses,
-                                                std::shared_ptr<const Policy> policy,
-                                                AuditLog& audit) {
+SysResult<std::unique_ptr<Shard>> Shard::create(const Place& place) {
   auto loop = EventLoop::create();
   if (!loop) {
     return Unexpected{loop.error()};
   }
-  auto region = FlowRegion::create(flows::FlowTable::region_bytes(settings.flows.max));
+  auto region = FlowRegion::create(flows::FlowTable::region_bytes(place.settings.flows.max));
   if (!region) {
     return Unexpected{region.error()};
   }
-  auto sandbox = SandboxLink::make(settings.io.tun_offload, settings.confine);
+  auto sandbox = SandboxLink::make(place.settings.io.tun_offload, place.settings.confine);
   if (!sandbox) {
     return Unexpected{sandbox.error()};
   }
-  std::unique_ptr<Shard> shard(new Shard(settings, addresses, std::move(policy), audit,
-                                         std::move(loop).value(), std::move(region).value(),
-                                         random_seed()));
+  std::unique_ptr<Shard> shard(
+      new Shard(place, std::move(loop).value(), std::move(region).value(), random_seed()));
   if (auto installed = shard->sandbox_.install(std::move(sandbox).value()); !installed) {
     return Unexpected{installed.error()};
   }
   return shard;
 }
 
-Shard::Shard(const Settings& settings, const GatewayAddresses& addresses,
-             std::shared_ptr<const Policy> policy, AuditLog& audit, EventLoop loop,
-             FlowRegion region, flows::HashSeed seed)
+Shard::Shard(const Place& place, EventLoop loop, FlowRegion region, flows::HashSeed seed)
     : loop_(std::move(loop)),
       region_(std::move(region)),
-      flows_(region_, settings, seed, audit, loop_.now()),
-      sandbox_(loop_, arena_, settings.io.coalesce, *this),
-      rulings_(std::move(policy)),
-      path_(loop_, flows_, rulings_, sandbox_, addresses,
-            {settings.flows.timeouts.fragments, {seed.low, seed.high}}),
+      flows_(region_, place.settings, seed, place.audit, loop_.now(), place.flows),
+      sandbox_(loop_, arena_, place.settings.io.coalesce, *this),
+      rulings_(place.policy),
+      path_(loop_, flows_, rulings_, sandbox_, place.addresses,
+            {place.settings.flows.timeouts.fragments, {seed.low, seed.high}}),
       downgrade_(flows_, sandbox_),
-      upgrade_(loop_, flows_, sandbox_, downgrade_, settings.handshake, path_),
-      udp_(loop_, flows_, arena_, settings.udp.filter, {seed.low, seed.high}, path_),
+      upgrade_(loop_, flows_, sandbox_, downgrade_, place.settings.handshake, path_),
+      udp_(loop_, flows_, arena_, place.settings.udp.filter, {seed.low, seed.high}, path_),
       ping_(loop_, flows_, arena_, {seed.low, seed.high}, path_),
-      published_flows_(loop_, flows_, addresses),
+      published_flows_(loop_, flows_, place.addresses),
       tcp_publisher_(loop_, published_flows_, upgrade_,
                      [this](Drop reason) { path_.dropped(reason); }),
       udp_publisher_(loop_, flows_, published_flows_, arena_, {seed.low, seed.high}, path_),
       upgrades_(flows_, upgrade_, downgrade_, udp_, ping_, udp_publisher_),
-      settings_(settings),
-      audit_(audit),
+      number_(place.flows.shard),
+      settings_(place.settings),
+      audit_(place.audit),
       hash_key_{seed.low, seed.high},
-      tunnel_away_(settings.flows.timeouts.tunnel_away) {
+      tunnel_away_(place.settings.flows.timeouts.tunnel_away) {
   flows_.set_servant(upgrades_);
   path_.set_upgrades(upgrades_);
-  for (const TenantSettings& tenant : settings.tenants) {
+  for (const TenantSettings& tenant : settings_.tenants) {
     tenants_[tenant.name] = std::make_unique<Tenant>(tenant);
   }
-  prepare_for(settings.rules);
+  prepare_for(settings_.rules);
 }
 
 void Shard::prepare_for(const std::vector<Rule>& rules) {
@@ -110,8 +107,8 @@ Shard::~Shard() {
   }
 }
 
-void Shard::start() {
-  if (std::thread::hardware_concurrency() > 1) {  // else whoever has the work could not run
+void Shard::start(bool may_poll) {
+  if (may_poll) {
     loop_.set_busy_poll(settings_.io.busy_poll);
   }
   loop_.set_tick(flows::ExpiryWheel::kTick, [this](base::Instant now) { tick(now); });
@@ -237,23 +234,30 @@ void Shard::hand_over(Tunnel& from, Tunnel& to) {
   log_info("tunnel came back tunnel={} was={} flows={}", to.id(), from.id(), to.flows);
 }
 
-void Shard::add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel) {
+void Shard::add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel,
+                         std::shared_ptr<GueExchange> others) {
   auto shared = std::make_shared<GueSocket>(std::move(socket));
-  loop_.post([this, shared, &onramp, register_tunnel = std::move(register_tunnel)] {
+  loop_.post([this, shared, &onramp, register_tunnel = std::move(register_tunnel),
+              others = std::move(others)] {
     register_ = register_tunnel;
-    open_gue_door(std::move(*shared), onramp);
+    open_gue_door(std::move(*shared), onramp, others);
   });
 }
 
-void Shard::open_gue_door(GueSocket socket, const Onramp& onramp) {
+void Shard::open_gue_door(GueSocket socket, const Onramp& onramp,
+                          std::shared_ptr<GueExchange> others) {
   gue_doors_.push_back(std::make_unique<GueDoor>(std::move(socket), *onramp.gue, hash_key_,
                                                  GueDoor::Surroundings{.loop = loop_,
                                                                        .arena = arena_,
                                                                        .flows = flows_,
                                                                        .tenants = settings_.tenants,
-                                                                       .owner = *this}));
+                                                                       .owner = *this},
+                                                 GueDoor::Others{number_, others}));
   GueDoor& door = *gue_doors_.back();
   for (const auto& [name, tenant] : tenants_) {
+    if (others && !others->is_home(number_, tenant->settings.id)) {
+      continue;
+    }
     for (const TenantRoute& route : tenant->settings.routes) {
       const auto at =
           route.gue ? gue_onramp_for(settings_.onramps, name, route.gue->address) : std::nullopt;
@@ -487,6 +491,14 @@ void Shard::shut_down() {
   }
   tunnels_.clear();
   sandbox_.uninstall();
+}
+
+base::Duration Shard::processor_time() {
+  clockid_t clock{};
+  timespec used{};
+  CHECK(::pthread_getcpuclockid(thread_.native_handle(), &clock) == 0 &&
+        ::clock_gettime(clock, &used) == 0);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
 pid_t Shard::sandbox_helper() {

@@ -43,18 +43,23 @@ namespace gateway {
 
 class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
  public:
-  /// Makes the flow region and the sandbox. Everything passed in outlives the shard.
-  static base::SysResult<std::unique_ptr<Shard>> create(const Settings& settings,
-                                                        const GatewayAddresses& addresses,
-                                                        std::shared_ptr<const Policy> policy,
-                                                        AuditLog& audit);
+  /// What a shard has of its gateway. What is referred to outlives it.
+  struct Place {
+    FlowKeeper::Place flows;  // its number among the shards, from 0 on
+    const Settings& settings;
+    const GatewayAddresses& addresses;
+    std::shared_ptr<const Policy> policy;
+    AuditLog& audit;
+  };
+  /// Makes the flow region and the sandbox.
+  static base::SysResult<std::unique_ptr<Shard>> create(const Place& place);
   /// Ends every flow (kShutdown), closes every tunnel, ends the sandbox.
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
-  /// Starts the thread. Once.
-  void start();
+  /// Starts the thread. Once. Without `may_poll` it never looks for work but sleeps at once.
+  void start(bool may_poll);
 
   // For other threads. The tunnel's packets are handled as soon as the shard gets to it.
   enum class Kind : std::uint8_t { kSeqpacket, kTun };
@@ -64,10 +69,15 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
                   const std::string& reply = {});
   /// `register_tunnel` is called on the shard's thread, with the name of a new peer, for its id.
   using RegisterTunnel = std::function<std::uint32_t(const std::string& name)>;
-  void add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel);
+  /// `others`: of the same on-ramp; nothing: there is one shard.
+  void add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel,
+                    std::shared_ptr<GueExchange> others);
   /// Clients of a published port reach `to` at a tunnel of `tenant`.
   void publish(HostPort port, const std::string& tenant, const base::Endpoint& to);
   [[nodiscard]] std::uint32_t open_tunnels() const { return open_tunnels_.load(); }
+  /// What the thread has used of its processor, since it was started.
+  [[nodiscard]] base::Duration processor_time();
+  /// Of the sandbox, as of now; 0: there is none.
   [[nodiscard]] pid_t sandbox_helper();
   [[nodiscard]] bool kill_flow(std::uint64_t id);
   void start_capture(CaptureJob job);
@@ -77,14 +87,12 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   std::uint64_t reload(const std::shared_ptr<const Policy>& policy, const Settings& settings);
   /// Fails with what is wrong with the question.
   [[nodiscard]] base::Result<Explanation, std::string> explain(const ExplainQuery& query);
-  /// Everything but the names of rules and the refusals of contexts, which the shard does not know.
+  /// What this shard knows: not the names of rules, nor the refusals of contexts.
   [[nodiscard]] GatewayStatus status();
   [[nodiscard]] const base::Fd& flow_region() const { return region_.fd(); }
 
  private:
-  Shard(const Settings& settings, const GatewayAddresses& addresses,
-        std::shared_ptr<const Policy> policy, AuditLog& audit, EventLoop loop, FlowRegion region,
-        flows::HashSeed seed);
+  Shard(const Place& place, EventLoop loop, FlowRegion region, flows::HashSeed seed);
 
   // Runs `task` on the shard's thread and waits for its answer.
   template <class Task>
@@ -116,7 +124,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   template <class T>
   void open_tunnel(std::unique_ptr<T> tunnel);
   void admit(std::unique_ptr<Tunnel> tunnel, LogLevel level);
-  void open_gue_door(GueSocket socket, const Onramp& onramp);
+  void open_gue_door(GueSocket socket, const Onramp& onramp, std::shared_ptr<GueExchange> others);
   void publish_now(HostPort port, Tenant& tenant, const base::Endpoint& to);
   void end_flows_of(const Tunnel& tunnel);
   // `to` comes back as `from`: it takes the flows over, but those of addresses that it has not.
@@ -158,6 +166,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   TcpPublisher tcp_publisher_;
   UdpPublisher udp_publisher_;
   Upgrades upgrades_;
+  const std::size_t number_;  // among the shards
   const Settings& settings_;
   AuditLog& audit_;
   base::SipKey hash_key_;

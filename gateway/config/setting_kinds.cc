@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "flows/flow_id.h"
 #include "flows/host_name.h"
 #include "gateway/config/secret.h"
 #include "gateway/onramp/tunnel_context.h"
@@ -190,14 +191,10 @@ Parsed<std::uint32_t> WorkersKind::parse(const Word& word) const {
   if (word.text == "auto") {
     return 0U;
   }
-  const auto count = CountKind{.least = 1, .most = 1024}.parse(word);
+  const auto count = CountKind{.least = 1, .most = flows::kMostShards}.parse(word);
   if (!count) {
-    return Unexpected{"expected auto or 1" + got(word)};
-  }
-  if (*count > 1) {
-    return Unexpected{
-        std::string("more than one worker is not supported by this version yet; "
-                    "write auto or 1")};
+    return Unexpected{"expected auto or a whole number from 1 to " +
+                      std::to_string(flows::kMostShards) + got(word)};
   }
   return *count;
 }

@@ -207,7 +207,7 @@ void describe(V& v, GueOnramp& onramp) {
   v.value("mtu", onramp.mtu_bytes, CountKind{.least = 1280, .most = kMostGueMtu},
           "Of the packets inside. UDP and GUE add 40 bytes to them over IPv4 and 60 over IPv6.");
   v.value("max_peers", onramp.max_peers, CountKind{.most = kMostGuePeers},
-          "At once, each with every form and tenant that it uses.");
+          "At once on a worker, each with every form and tenant that it uses.");
   v.value("peer_timeout", onramp.peer_timeout, setting_kinds::kTimeout,
           "After which a peer without flows is forgotten.");
   v.rule_out(onramp.peers.empty(), "peers", "needs at least one: nobody else is heard");
@@ -388,7 +388,8 @@ template <class V>
 void describe(V& v, NatSettings& nat) {
   v.value(
       "bindings", nat.bindings, CountKind{.most = kMostBindings},
-      "Slots for upgraded TCP flows; a slot rests as long as possible before it is used again.");
+      "Slots for upgraded TCP flows of a worker; a slot rests as long as possible before it is\n"
+      "used again.");
 }
 
 template <class V>
@@ -473,7 +474,11 @@ template <class V>
 void describe(V& v, Settings& settings) {
   ControlPart control{settings.control_path};
   AuditPart audit{settings.audit_path};
-  v.value("workers", settings.workers, WorkersKind{}, "auto or 1.");
+  v.value(
+      "workers", settings.workers, WorkersKind{},
+      "Threads that handle packets, each with a sandbox and a flow table of its own. A tenant\n"
+      "lives on one of them, so there are never more than tenants. auto: one for each processor\n"
+      "that the gateway may use.");
   v.section("control", control, "The socket that flowctl talks to.");
   v.sections("onramps", settings.onramps, "Where packets come in.", setting_samples::onramps());
   v.sections("tenants", settings.tenants,

@@ -303,7 +303,7 @@ struct TelemetrySettings {
 };
 
 struct Settings {
-  std::uint32_t workers = 0;  // 0: as many as fit the machine; this version always runs one
+  std::uint32_t workers = 0;  // 0: as many as fit the machine
   std::string control_path;   // default: see gateway/control/socket_path.h
   std::vector<Onramp> onramps;
   std::vector<TenantSettings> tenants;

@@ -80,10 +80,11 @@ int wait_for(const base::Fd& socket, short events, base::Instant end) {
   }
 }
 
-// recvmsg(2), keeping the descriptor that came along.
-ssize_t receive_some(const base::Fd& socket, std::array<char, 65536>& buffer, base::Fd& attached) {
+// recvmsg(2), keeping the descriptors that came along.
+ssize_t receive_some(const base::Fd& socket, std::array<char, 65536>& buffer,
+                     std::vector<base::Fd>& attached) {
   iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMostAttachments * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -93,9 +94,11 @@ ssize_t receive_some(const base::Fd& socket, std::array<char, 65536>& buffer, ba
   const int error = errno;
   const cmsghdr* header = bytes >= 0 ? CMSG_FIRSTHDR(&message) : nullptr;
   if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-    int number = -1;
-    std::memcpy(&number, CMSG_DATA(header), sizeof(number));
-    attached = base::Fd::adopt(number);
+    for (std::size_t at = 0; CMSG_LEN(at + sizeof(int)) <= header->cmsg_len; at += sizeof(int)) {
+      int number = -1;
+      std::memcpy(&number, CMSG_DATA(header) + at, sizeof(number));
+      attached.push_back(base::Fd::adopt(number));
+    }
   }
   errno = error;
   return bytes;

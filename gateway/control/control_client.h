@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -11,8 +12,8 @@
 namespace gateway {
 
 struct ControlReply {
-  std::string line;      // as the gateway wrote it, without its end; may say that it refuses
-  base::Fd flow_region;  // open when the request was kFlows and was granted
+  std::string line;  // as the gateway wrote it, without its end; may say that it refuses
+  std::vector<base::Fd> flow_regions;  // when the request was kFlows and was granted
 };
 
 struct ControlFailure {
@@ -24,7 +25,7 @@ struct ControlFailure {
 struct ControlStream {
   base::Fd socket;
   std::string line;  // as ControlReply's
-  base::Fd attached;
+  std::vector<base::Fd> attached;
   std::string rest;  // what has come behind the line already
 };
 /// As ask_gateway(), and keeps the connection.

@@ -252,6 +252,11 @@ base::Result<ControlRequest, std::string> parse_request(std::span<const std::byt
         return refused("'snaplen' must be a number of bytes");
       }
       request.snap_bytes = member.get<std::uint32_t>();
+    } else if (key == "regions" && *kind == Kind::kFlows) {
+      if (!member.is_number_unsigned()) {
+        return refused("'regions' must be a number of flow regions");
+      }
+      request.regions = member.get<std::size_t>();
     } else if (std::string* text = text_of(request.query, key);
                text != nullptr && *kind == Kind::kExplain) {
       if (auto read = read_text(member, key, kMostTextBytes, *text); !read) {
@@ -293,6 +298,9 @@ std::string request_line(const ControlRequest& request) {
   }
   if (!request.config.empty()) {
     json.text("config", request.config);
+  }
+  if (request.kind == Kind::kFlows && request.regions != 1) {
+    json.number("regions", request.regions);
   }
   if (request.kind == Kind::kExplain) {
     json.text("packet", request.query.packet).text("tenant", request.query.tenant);

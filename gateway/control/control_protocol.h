@@ -12,6 +12,11 @@
 //
 // The reply to `flows` holds no flows but their names, and brings the flow region along, read-only
 // (SCM_RIGHTS on its first byte): a client maps it and reads the flows without asking any further.
+// A gateway of several workers has as many regions, in the order in which flow ids number them
+// (flows/flow_id.h). A client says how many it takes; one that says nothing takes one, and is
+// refused where there are more, so that it never shows a part for the whole.
+//
+//     {"request":"flows","regions":128}
 //
 // After the reply to `events` the connection goes on: a line of JSON for each event, as in the
 // audit log, and {"event":"lost","count":N} for those that the client was too slow for. It ends
@@ -33,11 +38,13 @@
 #include <vector>
 
 #include "base/result.h"
+#include "flows/flow_id.h"
 #include "gateway/inspect/status.h"
 
 namespace gateway {
 
 inline constexpr std::size_t kMaxRequestBytes = 4096;
+inline constexpr std::size_t kMostAttachments = flows::kMostShards;  // to a reply; Linux allows 253
 
 struct ControlRequest {
   enum class Kind : std::uint8_t {
@@ -60,10 +67,15 @@ struct ControlRequest {
   std::uint32_t snap_bytes = 0;       // kCapture: of each packet; 0: all
   ExplainQuery query{};               // kExplain
   std::string config{};               // kReload: a file; empty: the gateway's own
+  std::size_t regions = 1;            // kFlows: at most so many
 
   friend bool operator==(const ControlRequest&, const ControlRequest&) = default;
 };
 std::string_view name(ControlRequest::Kind kind);  // "tunnels"
+/// For the flows of every worker.
+inline ControlRequest flows_request() {
+  return {.kind = ControlRequest::Kind::kFlows, .regions = kMostAttachments};
+}
 
 /// Reads a request, without its line end. Fails with a message for the peer: "request: ...".
 base::Result<ControlRequest, std::string> parse_request(std::span<const std::byte> line);

@@ -125,23 +125,23 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
   ControlAnswer answer(std::string_view line) {
     const auto request = parse_request(std::as_bytes(std::span(line)));
     if (!request) {
-      return {error_reply(ControlError::kBadRequest, request.error()), {}};
+      return {error_reply(ControlError::kBadRequest, request.error())};
     }
     switch (request->kind) {
       case Kind::kPing:
-        return {ping_reply(), {}};
+        return {ping_reply()};
       case Kind::kKill:
-        return {kill(request->flow_id), {}};
+        return {kill(request->flow_id)};
       case Kind::kFlows:
-        return flows();
+        return flows(request->regions);
       case Kind::kEvents:
         return events(*request);
       case Kind::kCapture:
         return capture(*request);
       case Kind::kExplain:
-        return {explain(request->query), {}};
+        return {explain(request->query)};
       case Kind::kReload:
-        return {reload_reply(source_.reload(request->config)), {}};
+        return {reload_reply(source_.reload(request->config))};
       case Kind::kTunnels:
       case Kind::kTenants:
       case Kind::kNat:
@@ -149,7 +149,7 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
       case Kind::kDrops:
         break;
     }
-    return {status_reply(request->kind, source_.status(), now_ns()), {}};
+    return {status_reply(request->kind, source_.status(), now_ns())};
   }
 
   std::string kill(std::uint64_t id) {
@@ -166,14 +166,25 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
                        : error_reply(ControlError::kBadRequest, explanation.error());
   }
 
-  ControlAnswer flows() {
-    auto region = read_only(source_.flow_region());
-    if (!region) {
-      return {error_reply(ControlError::kFailed,
-                          "the flow table cannot be shared read-only: " + region.error().message()),
-              {}};
+  ControlAnswer flows(std::size_t most_regions) {
+    const auto regions = source_.flow_regions();
+    if (regions.size() > most_regions) {
+      return {error_reply(ControlError::kBadRequest,
+                          "this gateway has " + std::to_string(regions.size()) +
+                              " workers with a flow table each, and you take " +
+                              std::to_string(most_regions) +
+                              "; use the flowctl of the gateway's version, or say 'regions'")};
     }
-    return {status_reply(Kind::kFlows, source_.status(), now_ns()), std::move(region).value()};
+    ControlAnswer answer{.line = status_reply(Kind::kFlows, source_.status(), now_ns())};
+    for (const base::Fd* region : regions) {
+      auto shared = read_only(*region);
+      if (!shared) {
+        return {error_reply(ControlError::kFailed, "the flow table cannot be shared read-only: " +
+                                                       shared.error().message())};
+      }
+      answer.attachments.push_back(std::move(shared).value());
+    }
+    return answer;
   }
 
   ControlAnswer events(const ControlRequest& request) {
@@ -212,9 +223,10 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
     if (!begun) {
       return {error_reply(ControlError::kFailed, begun.error().message())};
     }
-    return {.line = status_reply(Kind::kCapture, source_.status(), now_ns()),
-            .attachment = std::move(begun->memory),
-            .then = std::move(begun->then)};
+    ControlAnswer answer{.line = status_reply(Kind::kCapture, source_.status(), now_ns()),
+                         .then = std::move(begun->then)};
+    answer.attachments.push_back(std::move(begun->memory));
+    return answer;
   }
 
   static std::int64_t now_ns() { return base::to_nanoseconds(base::Clock::now()); }

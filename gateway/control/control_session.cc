@@ -7,27 +7,32 @@
 #include <cstring>
 #include <utility>
 
+#include "base/check.h"
 #include "gateway/control/control_protocol.h"
 
 namespace gateway {
 namespace {
 
-// Sends part of `bytes`, and `attachment` with it when there is one. As sendmsg(2).
-ssize_t send_some(int socket, std::string_view bytes, const base::Fd& attachment) {
+// Sends part of `bytes`, and `attachments` with it when there are any. As sendmsg(2).
+ssize_t send_some(int socket, std::string_view bytes, const std::vector<base::Fd>& attachments) {
   iovec part{.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMostAttachments * sizeof(int))> control{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  if (attachment.is_open()) {
+  if (!attachments.empty()) {
+    CHECK(attachments.size() <= kMostAttachments);
+    const std::size_t size = attachments.size() * sizeof(int);
     message.msg_control = control.data();
-    message.msg_controllen = control.size();
+    message.msg_controllen = CMSG_SPACE(size);
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    const int number = attachment.get();
-    std::memcpy(CMSG_DATA(header), &number, sizeof(number));
+    header->cmsg_len = CMSG_LEN(size);
+    for (std::size_t i = 0; i < attachments.size(); ++i) {
+      const int number = attachments[i].get();
+      std::memcpy(CMSG_DATA(header) + i * sizeof(number), &number, sizeof(number));
+    }
   }
   return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -110,9 +115,9 @@ void ControlSession::reply(std::string_view line) {
 
 void ControlSession::write() {
   const std::string_view rest = std::string_view(reply_.line).substr(written_);
-  const ssize_t bytes = send_some(socket_.native_handle(), rest, reply_.attachment);
+  const ssize_t bytes = send_some(socket_.native_handle(), rest, reply_.attachments);
   if (bytes >= 0) {
-    reply_.attachment.reset();
+    reply_.attachments.clear();
     written_ += static_cast<std::size_t>(bytes);
     if (written_ == reply_.line.size()) {
       if (const auto then = std::move(reply_.then)) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
@@ -15,10 +16,10 @@
 
 namespace gateway {
 
-/// What a session answers: a line, and a descriptor to send along where there is one.
+/// What a session answers: a line, and descriptors to send along where there are any.
 struct ControlAnswer {
   std::string line;
-  base::Fd attachment{};
+  std::vector<base::Fd> attachments{};  // at most kMostAttachments
   /// Takes the connection over once the line is written; nothing: it is closed.
   std::function<void(base::Fd socket)> then{};
 };

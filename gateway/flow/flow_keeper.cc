@@ -35,14 +35,16 @@ bool needs_binding(const flows::FlowKey& key, flows::Action action) {
 }  // namespace
 
 FlowKeeper::FlowKeeper(FlowRegion& region, const Settings& settings, flows::HashSeed seed,
-                       AuditLog& audit, Instant now)
+                       AuditLog& audit, Instant now, const Place& place)
     : timeouts_(settings.flows.timeouts),
-      table_(flows::FlowTable::create(region.bytes(), settings.flows.max, seed)),
+      table_(flows::FlowTable::create(region.bytes(), settings.flows.max, seed,
+                                      flows::first_flow_id(place.shard))),
       wheel_(table_, now),
       names_(flows::NameTable::in_region(region.bytes(), settings.flows.max)),
       host_names_(names_),
       bindings_(binding_range(settings.nat.bindings)),
-      audit_(audit) {}
+      audit_(audit),
+      quota_(place.quota) {}
 
 Tunnel* FlowKeeper::tunnel(std::uint32_t id) const {
   const auto found = tunnels_.find(id);
@@ -54,6 +56,9 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
   Tenant& tenant = opening.tunnel.tenant();
   if (const auto limit = limit_met(tenant, key, opening.action)) {
     return Unexpected{*limit};
+  }
+  if (!quota_.take()) {
+    return Unexpected{Drop::kFlowTableFull};
   }
   auto index = table_.insert(key, now, [&](Flow& flow) {
     flow.tunnel = opening.tunnel.id();
@@ -68,11 +73,13 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
     flow.outer_port = opening.tunnel.outer_port;
   });
   if (!index) {
+    quota_.give_back();
     return index;
   }
   if (needs_binding(key, opening.action)) {
     if (const auto lack = claim_bindings(*index)) {
       table_.erase(*index);
+      quota_.give_back();
       return Unexpected{*lack};
     }
   }
@@ -114,7 +121,7 @@ std::optional<Drop> FlowKeeper::limit_met(const Tenant& tenant, const flows::Flo
   if (!audit_.accepts_starts()) {
     return Drop::kAuditBacklog;
   }
-  if (table_.size() == table_.capacity()) {
+  if (quota_.is_used_up()) {
     return Drop::kFlowTableFull;
   }
   if (needs_binding(key, action) && bindings_.claimed() == bindings_.capacity()) {
@@ -271,6 +278,7 @@ void FlowKeeper::end(FlowIndex index, EndReason reason) {
   ++ended_;
   wheel_.disarm(index);
   table_.erase(index);
+  quota_.give_back();
 }
 
 bool FlowKeeper::expire(Instant now) {

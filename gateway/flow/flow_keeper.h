@@ -24,6 +24,7 @@
 #include "flows/flow_table.h"
 #include "flows/token_bucket.h"
 #include "gateway/config/settings.h"
+#include "gateway/flow/flow_quota.h"
 #include "gateway/flow/flow_region.h"
 #include "gateway/flow/host_names.h"
 #include "gateway/onramp/tunnel.h"
@@ -57,8 +58,14 @@ class FlowKeeper {
     std::string_view logged_rule{};          // the rule that decided, if a line is wanted
   };
 
+  /// Which shard's flows they are, and what all shards share; outlives the keeper.
+  struct Place {
+    std::size_t shard = 0;
+    FlowQuota& quota;
+  };
+
   FlowKeeper(FlowRegion& region, const Settings& settings, flows::HashSeed seed, AuditLog& audit,
-             base::Instant now);
+             base::Instant now, const Place& place);
 
   void set_servant(Servant& servant) { servant_ = &servant; }
   /// From now on. Flows that are there follow when their present timer has run out.
@@ -132,6 +139,7 @@ class FlowKeeper {
   [[nodiscard]] nat::BindingTable& bindings() { return bindings_; }
   [[nodiscard]] const nat::BindingTable& bindings() const { return bindings_; }
   [[nodiscard]] const flows::FlowTable& table() const { return table_; }
+  [[nodiscard]] const FlowQuota& quota() const { return quota_; }
   [[nodiscard]] std::uint64_t opened() const { return opened_; }
   [[nodiscard]] std::uint64_t ended() const { return ended_; }
 
@@ -159,6 +167,7 @@ class FlowKeeper {
   HostNames host_names_;
   nat::BindingTable bindings_;
   AuditLog& audit_;
+  FlowQuota& quota_;
   flows::TokenBucket lines_{20, 20};  // chosen: what a person can read; the audit log has them all
   Servant* servant_ = nullptr;
   std::unordered_map<std::uint32_t, Tunnel*> tunnels_;  // by id

@@ -114,8 +114,8 @@ class StatusSource {
  public:
   virtual ~StatusSource() = default;
   virtual GatewayStatus status() = 0;
-  /// The memfd that holds the flow table; read-only mappings of it are welcome.
-  virtual const base::Fd& flow_region() const = 0;
+  /// The memfd that holds each shard's flow table; read-only mappings of it are welcome.
+  virtual std::vector<const base::Fd*> flow_regions() const = 0;
   /// Ends the flow with this id, resetting both ends. False when there is none.
   virtual bool kill_flow(std::uint64_t id) = 0;
   /// What it would do with a packet. Fails with what is wrong with the question.

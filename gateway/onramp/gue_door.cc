@@ -60,7 +60,7 @@ std::size_t GueDoor::Hash::operator()(const GueKey& of) const {
 }
 
 GueDoor::GueDoor(GueSocket socket, const GueOnramp& settings, base::SipKey seed,
-                 const Surroundings& with)
+                 const Surroundings& with, Others others)
     : socket_(std::move(socket)),
       settings_(settings),
       loop_(with.loop),
@@ -69,14 +69,25 @@ GueDoor::GueDoor(GueSocket socket, const GueOnramp& settings, base::SipKey seed,
       owner_(with.owner),
       peers_(settings, with.tenants),
       sender_(socket_.fd, *this, socket_.offload && kernel_cuts_datagrams_right()),
-      tunnels_(0, Hash{seed}) {}
+      tunnels_(0, Hash{seed}),
+      others_(std::move(others)) {}
 
 GueDoor::~GueDoor() {
   sender_.flush();  // the last RSTs
   loop_.unwatch(socket_.fd, *this);
+  if (others_.exchange) {
+    loop_.unwatch(others_.exchange->bell(others_.own_shard), bell_);
+  }
 }
 
 base::SysResult<void> GueDoor::start() {
+  if (others_.exchange) {
+    handed_.resize(others_.exchange->shard_count());
+    auto rings = loop_.watch(others_.exchange->bell(others_.own_shard), EPOLLIN, bell_);
+    if (!rings) {
+      return rings;
+    }
+  }
   return loop_.watch(socket_.fd, EPOLLIN, *this);
 }
 
@@ -112,6 +123,46 @@ void GueDoor::receive() {
     take(receiver_.message(i));
   }
   deliver();
+  wake_others();
+}
+
+void GueDoor::take_handed(bool rang) {
+  GueExchange& exchange = *others_.exchange;
+  if (rang) {
+    exchange.silence(others_.own_shard);
+  }
+  const bool all = exchange.take(
+      others_.own_shard, PacketArena::kBatch,
+      [this](const DatagramRing::Datagram& handed) {
+        take_datagram({.from = handed.from,
+                       .to = handed.to,
+                       .bytes = handed.bytes,
+                       .datagram_bytes = handed.bytes.size()},
+                      handed.bytes);
+      },
+      [this] { deliver(); });
+  if (!all) {
+    loop_.again(bell_);
+  }
+}
+
+void GueDoor::hand_over(std::size_t shard, const GueReceiver::Message& message,
+                        std::span<std::byte> datagram) {
+  if (others_.exchange->hand_over(others_.own_shard, shard,
+                                  {.from = message.from, .to = message.to, .bytes = datagram})) {
+    handed_[shard] = true;
+  } else {
+    owner_.dropped(Drop::kGueWorkerBusy);
+  }
+}
+
+void GueDoor::wake_others() {
+  for (std::size_t shard = 0; shard < handed_.size(); ++shard) {
+    if (handed_[shard]) {
+      handed_[shard] = false;
+      others_.exchange->wake(shard);
+    }
+  }
 }
 
 void GueDoor::take(const GueReceiver::Message& message) {
@@ -141,7 +192,7 @@ void GueDoor::take_datagram(const GueReceiver::Message& message, std::span<std::
     deliver();
   }
   std::span<std::byte> packet = datagram.subspan(decoded->header_bytes);
-  GueTunnel* tunnel = tunnel_of(message, decoded->form, packet);
+  GueTunnel* tunnel = tunnel_of(message, *decoded, datagram);
   if (tunnel == nullptr) {
     return;
   }
@@ -155,23 +206,31 @@ void GueDoor::take_datagram(const GueReceiver::Message& message, std::span<std::
       .tunnel = tunnel, .port = message.from.port, .packet = {.vnet = {}, .bytes = packet}};
 }
 
-GueTunnel* GueDoor::tunnel_of(const GueReceiver::Message& message, const flows::GueForm& form,
-                              std::span<const std::byte> packet) {
-  const GueKey key{.peer = message.from.address, .local = message.to, .form = form};
+GueTunnel* GueDoor::tunnel_of(const GueReceiver::Message& message, const flows::GueMessage& decoded,
+                              std::span<std::byte> datagram) {
+  const GueKey key{.peer = message.from.address, .local = message.to, .form = decoded.form};
   if (last_ != nullptr && last_->key() == key) {
     return last_;
   }
-  const auto found = tunnels_.find(key);
-  last_ = found == tunnels_.end() ? open_tunnel(key, packet) : found->second;
+  if (const auto found = tunnels_.find(key); found != tunnels_.end()) {
+    last_ = found->second;
+    return last_;
+  }
+  const auto tenant = peers_.tenant_of(key.peer, key.form.tenant);
+  if (!tenant) {
+    owner_.dropped(tenant.error());
+    return nullptr;
+  }
+  if (others_.exchange && others_.exchange->home_of(*tenant) != others_.own_shard) {
+    hand_over(others_.exchange->home_of(*tenant), message, datagram);
+    return nullptr;
+  }
+  last_ = open_tunnel(key, *tenant, datagram.subspan(decoded.header_bytes));
   return last_;
 }
 
-GueTunnel* GueDoor::open_tunnel(const GueKey& key, std::span<const std::byte> packet) {
-  const auto id = peers_.tenant_of(key.peer, key.form.tenant);
-  if (!id) {
-    owner_.dropped(id.error());
-    return nullptr;
-  }
+GueTunnel* GueDoor::open_tunnel(const GueKey& key, std::uint32_t id,
+                                std::span<const std::byte> packet) {
   if (const auto parsed = flows::parse(packet, {}); !parsed) {
     owner_.dropped(parsed.error());
     return nullptr;
@@ -180,7 +239,7 @@ GueTunnel* GueDoor::open_tunnel(const GueKey& key, std::span<const std::byte> pa
     owner_.dropped(Drop::kGueTooManyPeers);
     return nullptr;
   }
-  Tenant& tenant = *owner_.tenant(*id);
+  Tenant& tenant = *owner_.tenant(id);
   const bool of_source = number(settings_.reply_port) == 0;
   const base::Port usual = of_source ? kGuePort : settings_.reply_port;
   return &add_tunnel(key, tenant,

@@ -13,6 +13,9 @@
 // its tenant is that peer's from then on (FlowKeeper::hears). A peer that has no flow and says
 // nothing for peer_timeout is forgotten, so that spoofed addresses cost little and not for long.
 // The peers that routes of tenants lead to are there from the start and stay.
+//
+// Where there are several shards, each has a door of its own (gue_exchange.h). What another shard
+// hands over is taken as if it had come out of the socket.
 #pragma once
 
 #include <array>
@@ -26,6 +29,7 @@
 
 #include "base/siphash.h"
 #include "gateway/loop/event_loop.h"
+#include "gateway/onramp/gue_exchange.h"
 #include "gateway/onramp/gue_peers.h"
 #include "gateway/onramp/gue_receiver.h"
 #include "gateway/onramp/gue_sender.h"
@@ -61,7 +65,14 @@ class GueDoor final : private EventLoop::Handler, private GueSender::Owner {
     Owner& owner;
   };
 
-  GueDoor(GueSocket socket, const GueOnramp& settings, base::SipKey seed, const Surroundings& with);
+  /// The doors of other shards; nothing: there are none.
+  struct Others {
+    std::size_t own_shard = 0;
+    std::shared_ptr<GueExchange> exchange{};
+  };
+
+  GueDoor(GueSocket socket, const GueOnramp& settings, base::SipKey seed, const Surroundings& with,
+          Others others);
   ~GueDoor();
 
   /// Hears its peers from now on.
@@ -75,6 +86,15 @@ class GueDoor final : private EventLoop::Handler, private GueSender::Owner {
   struct Hash {
     base::SipKey key;
     std::size_t operator()(const GueKey& of) const;
+  };
+  // Rings when other shards have handed something over.
+  class Bell final : public EventLoop::Handler {
+   public:
+    explicit Bell(GueDoor& door) : door_(door) {}
+    void on_ready(std::uint32_t events) override { door_.take_handed(events != 0); }
+
+   private:
+    GueDoor& door_;
   };
   struct Gathered {
     GueTunnel* tunnel = nullptr;
@@ -90,9 +110,14 @@ class GueDoor final : private EventLoop::Handler, private GueSender::Owner {
   void receive();
   void take(const GueReceiver::Message& message);
   void take_datagram(const GueReceiver::Message& message, std::span<std::byte> datagram);
-  GueTunnel* tunnel_of(const GueReceiver::Message& message, const flows::GueForm& form,
-                       std::span<const std::byte> packet);
-  GueTunnel* open_tunnel(const GueKey& key, std::span<const std::byte> packet);
+  void take_handed(bool rang);
+  GueTunnel* tunnel_of(const GueReceiver::Message& message, const flows::GueMessage& decoded,
+                       std::span<std::byte> datagram);
+  void hand_over(std::size_t shard, const GueReceiver::Message& message,
+                 std::span<std::byte> datagram);
+  void wake_others();
+  GueTunnel* open_tunnel(const GueKey& key, std::uint32_t tenant,
+                         std::span<const std::byte> packet);
   GueTunnel& add_tunnel(const GueKey& key, Tenant& tenant, const GueTunnel::Ports& ports);
   void deliver();
   void deliver_group(std::size_t first);
@@ -112,6 +137,9 @@ class GueDoor final : private EventLoop::Handler, private GueSender::Owner {
   GueTunnel* last_ = nullptr;  // packets of one peer follow each other
   std::array<Gathered, PacketArena::kBatch> gathered_;
   std::size_t gathered_count_ = 0;
+  Others others_;
+  std::vector<bool> handed_;  // by shard: something, in this wake-up
+  Bell bell_{*this};
   base::Instant next_tick_{};
   bool waits_for_room_ = false;
 };

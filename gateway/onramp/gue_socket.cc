@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "gateway/log.h"
+
 namespace gateway {
 
 using base::SysResult;
@@ -40,6 +42,40 @@ base::Error bind_error(const base::Endpoint& listen) {
 }  // namespace
 
 SysResult<GueSocket> GueSocket::open(const base::Endpoint& listen, bool offload) {
+  return open_one(listen, offload, false);
+}
+
+// The first one binds alone, so that a port which somebody else has is refused, be it one of ours
+// that would share it; only then does it share with the others.
+SysResult<std::vector<GueSocket>> GueSocket::open_group(const base::Endpoint& listen, bool offload,
+                                                        std::size_t count,
+                                                        std::vector<sock_filter> steering) {
+  std::vector<GueSocket> group;
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool is_first = group.empty();
+    auto socket = open_one(is_first ? listen : group.front().listen, offload, !is_first);
+    if (!socket) {
+      return Unexpected{socket.error()};
+    }
+    if (is_first && count > 1 && !set(socket->fd, SOL_SOCKET, SO_REUSEPORT, 1)) {
+      return Unexpected{base::last_error("SO_REUSEPORT for the gue on-ramp")};
+    }
+    group.push_back(std::move(socket).value());
+  }
+  if (count > 1) {
+    const sock_fprog program{.len = static_cast<unsigned short>(steering.size()),
+                             .filter = steering.data()};
+    if (::setsockopt(group.front().fd.get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+                     sizeof(program)) != 0) {
+      log_warn("gue on-ramp hands datagrams over between workers listen={} error=\"{}\"",
+               group.front().listen.to_string(), base::last_error("steering").message());
+    }
+  }
+  return group;
+}
+
+SysResult<GueSocket> GueSocket::open_one(const base::Endpoint& listen, bool offload,
+                                         bool shares_port) {
   const base::SocketAddress address(listen);
   GueSocket made;
   made.listen = listen;
@@ -50,6 +86,9 @@ SysResult<GueSocket> GueSocket::open(const base::Endpoint& listen, bool offload)
       ::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP));
   if (!made.fd.is_open()) {
     return Unexpected{base::last_error("socket for the gue on-ramp")};
+  }
+  if (shares_port && !set(made.fd, SOL_SOCKET, SO_REUSEPORT, 1)) {
+    return Unexpected{base::last_error("SO_REUSEPORT for the gue on-ramp")};
   }
   const bool v4 = address.family() == AF_INET;
   if (!v4 && !set(made.fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) {

@@ -1,6 +1,11 @@
 // GueSocket: the UDP socket of a GUE on-ramp.
 #pragma once
 
+#include <linux/filter.h>
+
+#include <cstddef>
+#include <vector>
+
 #include "base/endpoint.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -19,6 +24,15 @@ struct GueSocket {
   ///
   /// Fails with one sentence, the cure in it.
   static base::SysResult<GueSocket> open(const base::Endpoint& listen, bool offload = true);
+  /// So many sockets on one port (SO_REUSEPORT), which nobody else has. Which of them a datagram is
+  /// for, `steering` says, where the kernel takes it, else a hash of the outer addresses and ports.
+  static base::SysResult<std::vector<GueSocket>> open_group(const base::Endpoint& listen,
+                                                            bool offload, std::size_t count,
+                                                            std::vector<sock_filter> steering);
+
+ private:
+  static base::SysResult<GueSocket> open_one(const base::Endpoint& listen, bool offload,
+                                             bool shares_port);
 };
 
 }  // namespace gateway

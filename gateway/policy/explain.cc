@@ -69,11 +69,10 @@ class Explainer {
 
   void limits() {
     const Tenant& tenant = around_.tenant;
-    const flows::FlowTable& table = around_.flows.table();
     const nat::BindingTable& bindings = around_.flows.bindings();
     out_.limits = {{"flows of the tenant", tenant.flows, tenant.settings.max_flows},
                    {"dials of the tenant", tenant.dials, tenant.settings.max_dials},
-                   {"flows", table.size(), table.capacity()},
+                   {"flows", around_.flows.quota().used(), around_.flows.quota().most()},
                    {"nat slots", bindings.claimed(), bindings.capacity()}};
   }
 

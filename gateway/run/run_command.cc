@@ -304,7 +304,7 @@ int run(const RunOptions& options) {
   int wait_status = 0;
   while (::waitpid(process->pid, &wait_status, 0) < 0 && errno == EINTR) {
   }
-  end_children([&](pid_t pid) { return pid == sandbox->pid() || pid == gateway.sandbox_helper(); });
+  end_children([&](pid_t pid) { return pid == sandbox->pid() || gateway.is_sandbox_helper(pid); });
   let_connections_finish(gateway, context);
   created->reset();
   return end_like(wait_status);

@@ -107,8 +107,10 @@ class LiveView::Region {
 };
 
 LiveView::LiveView(StatusSource& source) : source_(source) {
-  if (auto region = Region::open(source.flow_region())) {
-    regions_.push_back(std::move(region));
+  for (const base::Fd* file : source.flow_regions()) {
+    if (auto region = Region::open(*file)) {
+      regions_.push_back(std::move(region));
+    }
   }
 }
 

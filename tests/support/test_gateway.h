@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/check.h"
 #include "base/fd.h"
@@ -18,12 +19,12 @@ namespace test_support {
 
 class TestGateway : public gateway::StatusSource {
  public:
-  explicit TestGateway(std::uint32_t capacity = 1000)
+  explicit TestGateway(std::uint32_t capacity = 1000, std::size_t shard = 0)
       : bytes_(flows::FlowTable::region_bytes(capacity)),
         region_(base::Fd::adopt(::memfd_create("flows", MFD_CLOEXEC))),
         memory_(mapped()),
         table(flows::FlowTable::create({static_cast<std::byte*>(memory_), bytes_}, capacity,
-                                       {.low = 1, .high = 2})) {
+                                       {.low = 1, .high = 2}, flows::first_flow_id(shard))) {
     state.tenants.resize(2);
     state.tenants[0].id = 1;
     state.tenants[0].name = "acme";
@@ -41,7 +42,10 @@ class TestGateway : public gateway::StatusSource {
   TestGateway& operator=(const TestGateway&) = delete;
 
   gateway::GatewayStatus status() override { return state; }
-  const base::Fd& flow_region() const override { return region_; }
+  std::vector<const base::Fd*> flow_regions() const override {
+    return std::vector<const base::Fd*>(regions, &region_);
+  }
+  [[nodiscard]] const base::Fd& flow_region() const { return region_; }
   bool kill_flow(std::uint64_t id) override {
     std::optional<flows::FlowIndex> found;
     table.for_each([&](flows::FlowIndex index) {
@@ -106,6 +110,7 @@ class TestGateway : public gateway::StatusSource {
 
  public:
   flows::FlowTable table;
+  std::size_t regions = 1;  // that it says it has; all are the one
   gateway::GatewayStatus state;
   gateway::ExplainQuery asked;       // last, by explain()
   std::string asked_config;          // last, by reload()

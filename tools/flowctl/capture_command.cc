@@ -78,7 +78,7 @@ class CurrentNames {
  private:
   void ask_again() {
     asked_ = base::Clock::now();
-    const auto answer = ask(choose_socket(options_.socket), {.kind = ControlRequest::Kind::kFlows});
+    const auto answer = ask(choose_socket(options_.socket), gateway::flows_request());
     const auto reply = answer ? granted(answer->line) : Unexpected{answer.error()};
     if (reply) {
       book_ = names_in(*reply);
@@ -208,7 +208,10 @@ Done capture(const Options& options) {
   if (!reply) {
     return Unexpected{reply.error()};
   }
-  const auto memory = CaptureMemory::open(stream->attached);
+  if (stream->attached.size() != 1) {
+    return failed("the gateway sent no memory for the packets");
+  }
+  const auto memory = CaptureMemory::open(stream->attached.front());
   if (!memory) {
     return failed(memory.error().message());
   }

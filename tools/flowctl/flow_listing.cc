@@ -65,7 +65,7 @@ Mapping::~Mapping() {
 }
 
 base::Result<FlowListing, Failure> FlowListing::ask(const SocketChoice& choice) {
-  const auto reply = flowctl::ask(choice, {.kind = gateway::ControlRequest::Kind::kFlows});
+  const auto reply = flowctl::ask(choice, gateway::flows_request());
   if (!reply) {
     return Unexpected{reply.error()};
   }
@@ -73,39 +73,56 @@ base::Result<FlowListing, Failure> FlowListing::ask(const SocketChoice& choice) 
   if (!names) {
     return Unexpected{names.error()};
   }
-  auto listing = open(reply->flow_region, names_in(*names));
+  auto listing = open(reply->flow_regions, names_in(*names));
   if (!listing) {
     return Unexpected{Failure{ExitStatus::kFailed, listing.error()}};
   }
   return std::move(listing).value();
 }
 
-base::Result<FlowListing, std::string> FlowListing::open(const base::Fd& region, NameBook names) {
-  auto mapping = Mapping::of(region);
-  if (!mapping) {
-    return Unexpected{mapping.error()};
+base::Result<FlowListing, std::string> FlowListing::open(std::span<const base::Fd> regions,
+                                                         NameBook names) {
+  std::vector<Region> opened;
+  for (const base::Fd& region : regions) {
+    auto mapping = Mapping::of(region);
+    if (!mapping) {
+      return Unexpected{mapping.error()};
+    }
+    const auto snapshot = flows::FlowSnapshot::open(mapping->bytes());
+    if (!snapshot) {
+      return Unexpected{snapshot.error() + "; flowctl and liftgate must be of the same version"};
+    }
+    opened.push_back({std::move(mapping).value(), *snapshot});
   }
-  const auto snapshot = flows::FlowSnapshot::open(mapping->bytes());
-  if (!snapshot) {
-    return Unexpected{snapshot.error() + "; flowctl and liftgate must be of the same version"};
-  }
-  return FlowListing(std::move(mapping).value(), *snapshot, std::move(names));
+  return FlowListing(std::move(opened), std::move(names));
 }
 
 std::vector<FlowListing::Selected> FlowListing::select(const gateway::FlowFilter& filter,
                                                        std::int64_t now_ns) const {
   std::vector<Selected> selected;
   if (filter.lets_everything_through()) {
-    selected.reserve(snapshot_.live_count());
-  }
-  snapshot_.for_each_indexed([&](flows::FlowIndex index, const flows::Flow& flow) {
-    flows::HostName host;
-    if (filter.lets_everything_through() || filter.matches(flow, names_of(flow, host), now_ns)) {
-      selected.push_back({flow.id, index});
+    std::size_t count = 0;
+    for (const Region& region : regions_) {
+      count += region.snapshot.live_count();
     }
+    selected.reserve(count);
+  }
+  visit(filter, now_ns, [&](flows::FlowIndex index, const flows::Flow& flow) {
+    selected.push_back({flow.id, index});
   });
   std::ranges::sort(selected, {}, &Selected::id);
   return selected;
+}
+
+std::optional<flows::Flow> FlowListing::at(const Selected& selected) const {
+  const flows::FlowSnapshot* snapshot = snapshot_of(selected.id);
+  auto flow = snapshot == nullptr ? std::nullopt : snapshot->at(selected.index);
+  return flow && flow->id == selected.id ? flow : std::nullopt;  // else another has its place
+}
+
+std::optional<flows::Flow> FlowListing::find(std::uint64_t id) const {
+  const flows::FlowSnapshot* snapshot = snapshot_of(id);
+  return snapshot == nullptr ? std::nullopt : snapshot->find(id);
 }
 
 }  // namespace flowctl

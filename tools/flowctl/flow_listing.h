@@ -1,8 +1,8 @@
 // FlowListing: the flows of a running gateway, read from its own memory.
 //
-// The reply to `flows` is a descriptor of the flow region, mapped read-only here, and the names of
-// the numbers in it. Nothing is copied but ids and indices, to list the flows in the order of their
-// ids: 16 bytes a flow.
+// The reply to `flows` is a descriptor of each flow region, mapped read-only here, and the names of
+// the numbers in them. A flow's id says which region it is in (flows/flow_id.h). Nothing is copied
+// but ids and indices, to list the flows in the order of their ids: 16 bytes a flow.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "flows/flow_id.h"
 #include "flows/flow_snapshot.h"
 #include "gateway/inspect/flow_filter.h"
 #include "gateway/inspect/flow_json.h"
@@ -64,8 +65,9 @@ class FlowListing {
  public:
   /// Asks the gateway that was chosen.
   static base::Result<FlowListing, Failure> ask(const SocketChoice& choice);
-  /// `region` is the reply's descriptor.
-  static base::Result<FlowListing, std::string> open(const base::Fd& region, NameBook names);
+  /// `regions` are the reply's descriptors.
+  static base::Result<FlowListing, std::string> open(std::span<const base::Fd> regions,
+                                                     NameBook names);
 
   /// Where a flow was when it was selected.
   struct Selected {
@@ -83,9 +85,9 @@ class FlowListing {
   void for_each(const std::vector<Selected>& selected, const gateway::FlowFilter& filter,
                 std::int64_t now_ns, Show show) const {
     for (const Selected& one : selected) {
-      const auto flow = snapshot_.at(one.index);
-      if (!flow || flow->id != one.id) {
-        continue;  // gone; another one has its place
+      const auto flow = at(one);
+      if (!flow) {
+        continue;
       }
       flows::HostName host;
       const gateway::FlowNames names = names_of(*flow, host);
@@ -98,38 +100,48 @@ class FlowListing {
   /// Calls `show(index, flow)` for each flow that is let through, in no order.
   template <class Show>
   void visit(const gateway::FlowFilter& filter, std::int64_t now_ns, Show show) const {
-    snapshot_.for_each_indexed([&](flows::FlowIndex index, const flows::Flow& flow) {
-      flows::HostName host;
-      if (filter.lets_everything_through() || filter.matches(flow, names_of(flow, host), now_ns)) {
-        show(index, flow);
-      }
-    });
+    for (const Region& region : regions_) {
+      region.snapshot.for_each_indexed([&](flows::FlowIndex index, const flows::Flow& flow) {
+        flows::HostName host;
+        if (filter.lets_everything_through() ||
+            filter.matches(flow, names_of(flow, host), now_ns)) {
+          show(index, flow);
+        }
+      });
+    }
   }
 
   [[nodiscard]] bool lacks_names() const { return names_.has_made_names_up(); }
   void set_names(NameBook names) { names_ = std::move(names); }
 
-  /// Whichever flow is there now, if any.
-  [[nodiscard]] std::optional<flows::Flow> at(flows::FlowIndex index) const {
-    return snapshot_.at(index);
-  }
-  [[nodiscard]] std::optional<flows::Flow> find(std::uint64_t id) const {
-    return snapshot_.find(id);
-  }
+  /// The flow as it is now, if it is still there.
+  [[nodiscard]] std::optional<flows::Flow> at(const Selected& selected) const;
+  [[nodiscard]] std::optional<flows::Flow> find(std::uint64_t id) const;
   /// `host` is where its name is put; it must live as long as the result is used.
   [[nodiscard]] gateway::FlowNames names_of(const flows::Flow& flow, flows::HostName& host) const {
     gateway::FlowNames names = names_.of(flow);
-    host = snapshot_.name(flow).value_or(flows::HostName());
+    const flows::FlowSnapshot* snapshot = snapshot_of(flow.id);
+    host = (snapshot == nullptr ? std::nullopt : snapshot->name(flow)).value_or(flows::HostName());
     names.host = host.text();
     return names;
   }
 
  private:
-  FlowListing(Mapping mapping, flows::FlowSnapshot snapshot, NameBook names)
-      : mapping_(std::move(mapping)), snapshot_(snapshot), names_(std::move(names)) {}
+  struct Region {
+    Mapping mapping;
+    flows::FlowSnapshot snapshot;
+  };
 
-  Mapping mapping_;
-  flows::FlowSnapshot snapshot_;
+  FlowListing(std::vector<Region> regions, NameBook names)
+      : regions_(std::move(regions)), names_(std::move(names)) {}
+
+  // Of the region that a flow with this id is in; nullptr: the gateway has no such region.
+  [[nodiscard]] const flows::FlowSnapshot* snapshot_of(std::uint64_t id) const {
+    const std::size_t region = flows::shard_of_flow(id);
+    return region < regions_.size() ? &regions_[region].snapshot : nullptr;
+  }
+
+  std::vector<Region> regions_;
   NameBook names_;
 };
 

@@ -87,7 +87,7 @@ void sort_flows(std::vector<FlowListing::Selected>& selected, const FlowOrder& o
   std::vector<std::pair<SortKey, FlowListing::Selected>> keyed;
   keyed.reserve(selected.size());
   for (const FlowListing::Selected& one : selected) {
-    const auto flow = listing.at(one.index).value_or(flows::Flow{});
+    const auto flow = listing.at(one).value_or(flows::Flow{});
     flows::HostName host;
     keyed.emplace_back(key_of(flow, listing.names_of(flow, host), order, now_ns), one);
   }

@@ -34,7 +34,7 @@ struct Rate {
 /// A flow, or the flows that have a tenant, tunnel or rule in common.
 struct RateRow {
   std::uint64_t key = 0;     // the flow's id, or the number of what they have in common
-  flows::FlowIndex index{};  // Grouping::kFlow: where it is; else: one of them
+  flows::FlowIndex index{};  // Grouping::kFlow: where it is
   std::uint32_t flows = 0;
   std::int64_t created_ns = 0;  // of the oldest
   Rate up;

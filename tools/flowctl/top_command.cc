@@ -73,13 +73,14 @@ class Watched {
   /// Asks for the names of tunnels that have come since, where there are any. False: the gateway
   /// has ended.
   bool refresh() {
-    const Kind kind = listing_.lacks_names() ? Kind::kFlows : Kind::kPing;
-    const auto reply = ask(choose_socket(options_.socket), {.kind = kind}, kPatience);
+    const ControlRequest request =
+        listing_.lacks_names() ? gateway::flows_request() : ControlRequest{.kind = Kind::kPing};
+    const auto reply = ask(choose_socket(options_.socket), request, kPatience);
     if (!reply) {
       return reply.error().status != ExitStatus::kNoGateway;
     }
     const auto names = granted(reply->line);
-    if (names && kind == Kind::kFlows) {
+    if (names && request.kind == Kind::kFlows) {
       listing_.set_names(names_in(*names));
     }
     return true;

@@ -27,7 +27,7 @@ struct Described {
 void describe(const RateRow& row, Grouping grouping, const FlowListing& listing, Described& into) {
   into.flow = {};
   if (grouping == Grouping::kFlow) {
-    if (const auto flow = listing.at(row.index); flow && flow->id == row.key) {
+    if (const auto flow = listing.at({row.key, row.index})) {
       into.flow = *flow;
     }
   } else {

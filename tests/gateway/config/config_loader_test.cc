@@ -207,7 +207,7 @@ tenants:
 }
 
 TEST(ConfigLoader, SaysEveryMistakeOfAFileAtOnce) {
-  constexpr const char* kWrong = R"(workers: 4
+  constexpr const char* kWrong = R"(workers: 0
 onramps:
   - seqpacket:
       mode: 600
@@ -237,8 +237,7 @@ log: [json]
   EXPECT_THAT(
       texts(loaded.error()),
       ElementsAre(
-          "gw.yaml:1:10: workers: more than one worker is not supported by this version yet; write "
-          "auto or 1",
+          "gw.yaml:1:10: workers: expected auto or a whole number from 1 to 128, got \"0\"",
           "gw.yaml:4:13: onramps[0].seqpacket.mode: expected a file mode in octal from 0000 to "
           "0777, such as 0600, got \"600\"",
           "gw.yaml:5:37: onramps[0].seqpacket.allow[0].tenants[0]: no tenant has the name "
@@ -288,10 +287,16 @@ log: [json]
           "gw.yaml:24:1: <<: merge keys are not supported; write the keys out"));
 }
 
-TEST(ConfigLoader, KeysOfLaterVersionsAreNotIgnored) {
-  EXPECT_THAT(problems_of("workers: 1"), ElementsAre());
+TEST(ConfigLoader, WorkersAreANumberOrAsTheMachineHas) {
+  EXPECT_EQ(load("workers: auto").workers, 0U);
+  EXPECT_EQ(load("workers: 1").workers, 1U);
+  EXPECT_EQ(load("workers: 128").workers, 128U);
   EXPECT_THAT(problems_of("workers: two"),
-              ElementsAre("1:10: workers: expected auto or 1, got \"two\""));
+              ElementsAre("1:10: workers: expected auto or a whole number from 1 to 128, got "
+                          "\"two\""));
+  EXPECT_THAT(problems_of("workers: 129"),
+              ElementsAre("1:10: workers: expected auto or a whole number from 1 to 128, got "
+                          "\"129\""));
 }
 
 TEST(ConfigLoader, MetricsAreServedWhereItSays) {

@@ -68,6 +68,16 @@ TEST(ControlRequest, FilterIsAListOfTexts) {
   }
 }
 
+TEST(ControlRequest, FlowsSayHowManyRegionsTheyTake) {
+  EXPECT_EQ(parsed(R"({"request":"flows"})").value().regions, 1U);
+  EXPECT_EQ(request_line({.kind = Kind::kFlows}), "{\"request\":\"flows\"}\n");
+  EXPECT_EQ(parsed(R"({"request":"flows","regions":128})").value(), flows_request());
+  EXPECT_EQ(request_line(flows_request()), "{\"request\":\"flows\",\"regions\":128}\n");
+  expect_refused(R"({"request":"flows","regions":"all"})",
+                 "request: 'regions' must be a number of flow regions");
+  expect_refused(R"({"request":"tunnels","regions":2})", "request: unknown key 'regions'");
+}
+
 TEST(ControlRequest, KillNeedsAnId) {
   expect_refused(R"({"request":"kill"})", "request: 'id' is missing: the flow to kill");
   for (const std::string bad : {"\"17\"", "-1", "1.5", "null"}) {

@@ -131,11 +131,12 @@ TEST_F(ControlServerTest, FlowsComeAsTheRegionItself) {
   const auto reply = ask_gateway(path_, {.kind = Kind::kFlows}, kPatience);
 
   ASSERT_TRUE(reply) << reply.error().message;
-  ASSERT_TRUE(reply->flow_region.is_open());
+  ASSERT_EQ(reply->flow_regions.size(), 1u);
+  const Fd& region = reply->flow_regions.front();
   struct stat status{};
-  ASSERT_EQ(::fstat(reply->flow_region.get(), &status), 0);
+  ASSERT_EQ(::fstat(region.get(), &status), 0);
   const auto bytes = static_cast<std::size_t>(status.st_size);
-  void* memory = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, reply->flow_region.get(), 0);
+  void* memory = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, region.get(), 0);
   ASSERT_NE(memory, MAP_FAILED);
   const auto snapshot = flows::FlowSnapshot::open({static_cast<const std::byte*>(memory), bytes});
   ASSERT_TRUE(snapshot) << snapshot.error();
@@ -145,14 +146,30 @@ TEST_F(ControlServerTest, FlowsComeAsTheRegionItself) {
   ::munmap(memory, bytes);
 }
 
+TEST_F(ControlServerTest, EachWorkersRegionComesToWhoTakesThem) {
+  source_.regions = 3;
+  serve();
+  const auto all = ask_gateway(path_, flows_request(), kPatience);
+  ASSERT_TRUE(all) << all.error().message;
+  EXPECT_EQ(all->flow_regions.size(), 3u);
+
+  const auto one = ask_gateway(path_, {.kind = Kind::kFlows}, kPatience);
+  ASSERT_TRUE(one) << one.error().message;
+  EXPECT_TRUE(one->flow_regions.empty()) << "a part is not the whole";
+  EXPECT_EQ(json::parse(one->line).at("error"),
+            "this gateway has 3 workers with a flow table each, and you take 1; use the flowctl of "
+            "the gateway's version, or say 'regions'");
+}
+
 TEST_F(ControlServerTest, ClientCannotMapTheRegionWritable) {
   serve();
   const auto reply = ask_gateway(path_, {.kind = Kind::kFlows}, kPatience);
   ASSERT_TRUE(reply) << reply.error().message;
 
-  EXPECT_EQ(::fcntl(reply->flow_region.get(), F_GETFL) & O_ACCMODE, O_RDONLY);
-  EXPECT_EQ(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, reply->flow_region.get(), 0),
-            MAP_FAILED);
+  ASSERT_EQ(reply->flow_regions.size(), 1u);
+  const Fd& region = reply->flow_regions.front();
+  EXPECT_EQ(::fcntl(region.get(), F_GETFL) & O_ACCMODE, O_RDONLY);
+  EXPECT_EQ(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, region.get(), 0), MAP_FAILED);
 }
 
 TEST_F(ControlServerTest, KillEndsTheFlowOrSaysThatThereIsNone) {

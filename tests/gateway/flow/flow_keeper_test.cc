@@ -67,7 +67,9 @@ class FlowKeeperTest : public testing::Test {
   Settings settings_ = settings();
   FlowRegion region_ = FlowRegion::create(flows::FlowTable::region_bytes(16)).value();
   std::unique_ptr<AuditLog> audit_ = AuditLog::open("", {}).value();
-  FlowKeeper keeper_{region_, settings_, {.low = 1, .high = 2}, *audit_, now_};
+  FlowQuota quota_{16};
+  FlowKeeper keeper_{region_, settings_, {.low = 1, .high = 2},
+                     *audit_, now_,      {.shard = 0, .quota = quota_}};
   Tenant tenant_{settings_.tenants.front()};
   SilentTunnel tunnel_{TunnelInfo{}, tenant_};
 };

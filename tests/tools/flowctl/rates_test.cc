@@ -32,7 +32,8 @@ class RatesTest : public testing::Test {
   }
   static FlowListing listing_of(const base::Fd& region) {
     auto listing = FlowListing::open(
-        region, NameBook({{1, "acme"}, {2, "umbrella"}}, {{4, "laptop-17"}}, {{0, "web"}}));
+        std::span(&region, 1),
+        NameBook({{1, "acme"}, {2, "umbrella"}}, {{4, "laptop-17"}}, {{0, "web"}}));
     CHECK(listing.has_value());
     return std::move(listing).value();
   }

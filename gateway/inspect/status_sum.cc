@@ -1,0 +1,77 @@
+#include "gateway/inspect/status_sum.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace gateway {
+namespace {
+
+void add(flows::WireCount& sum, const flows::WireCount& more) {
+  sum.packets += more.packets;
+  sum.bytes += more.bytes;
+}
+
+void add(TenantStatus& sum, const TenantStatus& more) {
+  CHECK(sum.id == more.id);
+  sum.tunnels += more.tunnels;
+  sum.flows += more.flows;
+  sum.dials += more.dials;
+  sum.flows_total += more.flows_total;
+}
+
+void add(NatStatus& sum, const NatStatus& more) {
+  sum.claimed += more.claimed;
+  sum.capacity += more.capacity;
+  sum.exhausted += more.exhausted;
+}
+
+void add(GatewayStats& sum, const GatewayStats& more) {
+  sum.started_ns = std::min(sum.started_ns, more.started_ns);
+  sum.flows_opened += more.flows_opened;
+  sum.flows_ended += more.flows_ended;
+  sum.flows += more.flows;
+  sum.tunnels += more.tunnels;
+  sum.tunnels_opened += more.tunnels_opened;
+  sum.dials += more.dials;
+  sum.relays += more.relays;
+  sum.pipes_in_use += more.pipes_in_use;
+  sum.pool_sockets += more.pool_sockets;
+  sum.relayed_up_bytes += more.relayed_up_bytes;
+  sum.relayed_down_bytes += more.relayed_down_bytes;
+  sum.sandbox_restarts += more.sandbox_restarts;
+  add(sum.up, more.up);
+  add(sum.down, more.down);
+}
+
+void add(GatewayStatus& sum, const GatewayStatus& more) {
+  CHECK(sum.tenants.size() == more.tenants.size() && sum.drops.size() == more.drops.size());
+  sum.tunnels.insert(sum.tunnels.end(), more.tunnels.begin(), more.tunnels.end());
+  for (std::size_t i = 0; i < sum.tenants.size(); ++i) {
+    add(sum.tenants[i], more.tenants[i]);
+  }
+  sum.rule_flows.resize(std::max(sum.rule_flows.size(), more.rule_flows.size()));
+  for (std::size_t i = 0; i < more.rule_flows.size(); ++i) {
+    sum.rule_flows[i] += more.rule_flows[i];
+  }
+  sum.default_rule_flows += more.default_rule_flows;
+  add(sum.nat, more.nat);
+  add(sum.stats, more.stats);
+  for (std::size_t i = 0; i < sum.drops.size(); ++i) {
+    sum.drops[i].count += more.drops[i].count;
+  }
+}
+
+}  // namespace
+
+GatewayStatus sum_of(std::span<const GatewayStatus> shards) {
+  CHECK(!shards.empty());
+  GatewayStatus sum = shards.front();
+  for (const GatewayStatus& shard : shards.subspan(1)) {
+    add(sum, shard);
+  }
+  std::ranges::sort(sum.tunnels, {}, &TunnelStatus::id);
+  return sum;
+}
+
+}  // namespace gateway
