@@ -108,6 +108,8 @@ std::string_view name(Drop reason) {
       return "dropped_by_rule";
     case Drop::kRuleLimit:
       return "rule_limit";
+    case Drop::kDroppedByHook:
+      return "dropped_by_hook";
     case Drop::kNoRoute:
       return "no_route";
     case Drop::kTunnelQueueFull:
@@ -242,6 +244,8 @@ std::string_view explain(Drop reason) {
       return "A rule drops the flow";
     case Drop::kRuleLimit:
       return "a rule lets the tenant begin no more flows just now";
+    case Drop::kDroppedByHook:
+      return "A packet hook of the app drops the packet";
     case Drop::kNoRoute:
       return "No tunnel of the tenant has the destination address";
     case Drop::kTunnelQueueFull:

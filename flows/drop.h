@@ -67,8 +67,9 @@ enum class Drop : std::uint8_t {
   // Policy.
   kRejectedByRule,
   kDroppedByRule,
-  kRuleLimit,  // a rule lets the tenant begin no more flows now
-  kNoRoute,    // forwarding to a tunnel that is not there
+  kRuleLimit,      // a rule lets the tenant begin no more flows now
+  kDroppedByHook,  // the app has said so of this one packet
+  kNoRoute,        // forwarding to a tunnel that is not there
   // The way out.
   kTunnelQueueFull,  // the tunnel does not read fast enough
   kTunnelWriteFailed,

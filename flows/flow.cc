@@ -70,6 +70,8 @@ std::string_view name(EndReason reason) {
       return "ping_forbidden";
     case EndReason::kEvicted:
       return "evicted";
+    case EndReason::kBlocked:
+      return "blocked";
     case EndReason::kPolicy:
       return "policy";
     case EndReason::kShutdown:

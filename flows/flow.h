@@ -52,6 +52,7 @@ enum class EndReason : std::uint8_t {
   kPingForbidden,  // refused: the kernel allows the gateway no ping sockets
   kEvicted,        // its socket was wanted for another flow of the tenant
   kPolicy,         // by rules that came after it
+  kBlocked,        // by a hook of the app
   kShutdown,
 };
 std::string_view name(EndReason reason);  // "reset_by_client"
@@ -69,6 +70,7 @@ inline constexpr NameIndex kNoName{0xffff};
 
 inline constexpr std::uint32_t kNone32 = 0xffffffff;
 inline constexpr std::uint16_t kDefaultRule = 0xffff;
+inline constexpr std::uint16_t kHookRule = 0xfffe;  // a hook of the app has had the last word
 
 /// Written by the shard's thread, read by other processes. `version` is even while the record may
 /// be read and odd while it is being filled, changed or emptied; counters and times may move under

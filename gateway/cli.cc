@@ -16,6 +16,7 @@
 #include "gateway/config/spelling.h"
 #include "gateway/doctor.h"
 #include "gateway/doctor_confinement.h"
+#include "gateway/hooks/table_text.h"
 #include "gateway/log.h"
 #include "gateway/reload/reload_command.h"
 #include "gateway/serve/serve_command.h"
@@ -81,6 +82,14 @@ Examples:
   liftgate reload
   liftgate reload --config /etc/liftgate.new.yaml --socket /run/liftgate/control.sock)";
 
+constexpr const char* kHooksExamples =
+    R"(An app is a gateway that an author has extended: a program of its own with the commands of this
+one, whose `hooks` says which hooks it has.
+
+Examples:
+  liftgate hooks
+  liftgate hooks --json | jq -r '.hooks[] | select(.kind == "decision") | .name')";
+
 // CLI11's help with our own first line.
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -109,6 +118,7 @@ class Parser {
   CLI::App* config_check = nullptr;
   CLI::App* doctor = nullptr;
   CLI::App* reload = nullptr;
+  CLI::App* hooks = nullptr;
   CommandLine chosen;
   std::string map_host;
   Words publish;
@@ -187,6 +197,10 @@ Parser::Parser() {
                    "The YAML file; without it, the one that the gateway was started with")
       ->type_name("FILE");
   reload->add_option("--socket", chosen.socket, "The gateway's control socket")->type_name("PATH");
+
+  hooks = add(app, "hooks", "liftgate hooks [--json]",
+              "Say what an app can be asked and told, and when", kHooksExamples);
+  hooks->add_flag("--json", chosen.json, "For programs");
 }
 
 CommandLineAnswer usage_error(const std::string& command, const std::string& sentence) {
@@ -384,15 +398,21 @@ Command command_of(const Parser& parser) {
   if (parser.reload->parsed()) {
     return Command::kReload;
   }
+  if (parser.hooks->parsed()) {
+    return Command::kHooks;
+  }
   return parser.config_default->parsed() ? Command::kConfigDefault : Command::kConfigCheck;
 }
 
 // The settings of --config, or the problems said and nothing.
-std::optional<Settings> settings_of(const std::string& config_path, std::string_view command) {
+std::optional<Settings> settings_of(const std::string& config_path, std::string_view command,
+                                    const hooks::App* app) {
   if (config_path.empty()) {
-    return default_settings();
+    Settings settings = default_settings();
+    settings.app = hooks::default_settings(app);
+    return settings;
   }
-  auto loaded = load_config_file(config_path);
+  auto loaded = load_config_file(config_path, hooks::default_settings(app));
   if (!loaded) {
     for (const ConfigProblem& problem : loaded.error()) {
       const bool is_of_file = problem.line == 0;  // and not of something in it
@@ -404,38 +424,57 @@ std::optional<Settings> settings_of(const std::string& config_path, std::string_
   return std::move(*loaded);
 }
 
+// Help, version and usage errors of an app are ours, in its name.
+std::string as_said_by(const hooks::App* app, std::string text) {
+  if (app == nullptr) {
+    return text;
+  }
+  const std::string version = std::string(kProgram) + " " + LIFTGATE_VERSION + "\n";
+  const hooks::AppInfo& info = app->info();
+  if (text == version) {
+    return info.name + " " + info.version + " (" + version.substr(0, version.size() - 1) + ")\n";
+  }
+  for (std::size_t at = text.find(kProgram); at != std::string::npos;
+       at = text.find(kProgram, at + info.name.size())) {
+    text.replace(at, std::string_view(kProgram).size(), info.name);
+  }
+  return text;
+}
+
 int print(const std::string& text) {
   std::cout << text << std::flush;
   return std::cout ? 0 : kExitFailed;
 }
 
-int with_settings(CommandLine& line) {
-  auto settings = settings_of(
-      line.config_path, line.command == Command::kServe ? "liftgate serve: " : "liftgate run: ");
+int with_settings(CommandLine& line, hooks::App* app) {
+  auto settings =
+      settings_of(line.config_path,
+                  line.command == Command::kServe ? "liftgate serve: " : "liftgate run: ", app);
   if (!settings) {
     return kExitFailed;
   }
   configure_log(settings->log);
   if (line.command == Command::kServe) {
-    return serve(*settings, line.config_path);
+    return serve(*settings, line.config_path, app);
   }
   return run({.settings = std::move(*settings),
               .config_path = line.config_path,
               .publish = std::move(line.publish),
               .map_host = line.map_host,
               .audit_path = std::move(line.audit_path),
-              .command = std::move(line.words)});
+              .command = std::move(line.words),
+              .app = app});
 }
 
-int execute(CommandLine& line) {
+int execute(CommandLine& line, hooks::App* app) {
   switch (line.command) {
     case Command::kRun:
     case Command::kServe:
-      return with_settings(line);
+      return with_settings(line, app);
     case Command::kConfigDefault:
-      return print(default_config());
+      return print(default_config(hooks::default_settings(app)));
     case Command::kConfigCheck:
-      return settings_of(line.config_path, "") ? 0 : kExitFailed;
+      return settings_of(line.config_path, "", app) ? 0 : kExitFailed;
     case Command::kDoctor:
       if (line.audit_syscalls) {
         return audit_syscalls(std::cout);
@@ -443,6 +482,8 @@ int execute(CommandLine& line) {
       return doctor(std::cout, line.json ? DoctorFormat::kJson : DoctorFormat::kText);
     case Command::kReload:
       return reload(line.config_path, line.socket);
+    case Command::kHooks:
+      return print(line.json ? hooks::table_json(app) : hooks::table_text(app));
   }
   base::check_failed("command is a Command", __FILE__, __LINE__);
 }
@@ -478,16 +519,17 @@ base::Result<CommandLine, CommandLineAnswer> parse_command_line(
   return std::move(parser.chosen);
 }
 
-int command_line_main(int argc, const char* const* argv) {
+int command_line_main(int argc, const char* const* argv, hooks::App* app) {
   auto line = parse_command_line(Words(argv + 1, argv + std::max(argc, 1)));
   if (!line) {
+    const std::string text = as_said_by(app, line.error().text);
     if (line.error().status == 0) {
-      return print(line.error().text);
+      return print(text);
     }
-    std::cerr << line.error().text;
+    std::cerr << text;
     return line.error().status;
   }
-  return execute(*line);
+  return execute(*line, app);
 }
 
 }  // namespace gateway

@@ -8,6 +8,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "gateway/hooks/app.h"
 #include "gateway/run/run_command.h"
 
 namespace gateway {
@@ -20,7 +21,8 @@ struct CommandLine {
     kConfigDefault,
     kConfigCheck,
     kDoctor,
-    kReload
+    kReload,
+    kHooks
   };
   Command command{};
   std::string config_path;  // empty: the defaults
@@ -28,7 +30,7 @@ struct CommandLine {
   std::vector<PublishedPort> publish;
   std::optional<base::IpAddress> map_host;
   std::vector<std::string> words;  // kRun: the command to run
-  bool json = false;               // kDoctor
+  bool json = false;               // kDoctor, kHooks
   bool audit_syscalls = false;     // kDoctor
   std::string socket;              // kReload
 };
@@ -47,6 +49,7 @@ base::Result<CommandLine, CommandLineAnswer> parse_command_line(
     const std::vector<std::string>& arguments);
 
 /// Parses and does it. The exit status of the process.
-int command_line_main(int argc, const char* const* argv);
+/// `app`: whose program it is; null: plain liftgate.
+int command_line_main(int argc, const char* const* argv, hooks::App* app = nullptr);
 
 }  // namespace gateway

@@ -36,8 +36,19 @@ std::size_t usable_processors() {
 
 SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
                                                     const Settings& settings,
-                                                    const GatewayAddresses& addresses) {
+                                                    const GatewayAddresses& addresses,
+                                                    hooks::App* app) {
   std::unique_ptr<Gateway> gateway(new Gateway(context, settings));
+  const std::size_t processors = usable_processors();
+  const std::size_t count =
+      gateway::shard_count(settings.workers, processors, settings.tenants.size());
+  if (app != nullptr) {
+    auto life = AppLife::begin(*app, settings, count);
+    if (!life) {
+      return Unexpected{life.error()};
+    }
+    gateway->app_ = std::move(life).value();
+  }
   const AuditNames names{
       .tenant = [&n = gateway->names_](std::uint32_t id) { return n.tenant(id); },
       .tunnel = [&n = gateway->names_](std::uint32_t id) { return n.tunnel(id); },
@@ -62,9 +73,6 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
   gateway->captures_ = std::make_unique<CaptureSessions>(context, source);
   auto policy = std::make_shared<const Policy>(
       settings, gateway->rule_names_.numbers_of(settings.rules).value());
-  const std::size_t processors = usable_processors();
-  const std::size_t count =
-      gateway::shard_count(settings.workers, processors, settings.tenants.size());
   for (std::size_t number = 0; number < count; ++number) {
     auto shard = Shard::create({.flows = {.shard = number, .quota = gateway->quota_},
                                 .settings = gateway->settings_,
@@ -76,8 +84,14 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
     }
     gateway->shards_.push_back(std::move(shard).value());
   }
-  for (const auto& shard : gateway->shards_) {
-    shard->start(/*may_poll=*/processors > 1);  // else whoever has the work could not run
+  for (std::size_t number = 0; number < count; ++number) {
+    Shard& shard = *gateway->shards_[number];
+    if (gateway->app_ != nullptr) {
+      if (auto hooks = gateway->app_->take_shard(number)) {
+        shard.set_hooks(std::move(hooks));
+      }
+    }
+    shard.start(/*may_poll=*/processors > 1);  // else whoever has the work could not run
   }
   gateway->placement_ = Placement(count);
   gateway->busy_.resize(count);
@@ -103,6 +117,7 @@ Gateway::~Gateway() {
   captures_.reset();
   doors_.clear();
   shards_.clear();
+  app_.reset();
   followers_.reset();
   ipfix_.reset();
   audit_.reset();
@@ -274,6 +289,10 @@ ReloadReport Gateway::reload(const std::string& path) {
               refused.problems.front());
     return refused;
   }
+  if (const auto refusal = app_ == nullptr ? std::nullopt : app_->refuses(loaded->app)) {
+    log_error("configuration not reloaded by=app why=\"{}\"", *refusal);
+    return {.problems = {from + ": app: " + *refusal}};
+  }
   SettingsChange change = change_of(running_, *loaded);
   const auto numbers = rule_names_.numbers_of(change.next.rules);
   if (!numbers) {
@@ -352,6 +371,21 @@ base::Result<Explanation, std::string> Gateway::explain(const ExplainQuery& quer
   const auto tenant = std::ranges::find(settings_.tenants, query.tenant, &TenantSettings::name);
   const auto shard = tenant == settings_.tenants.end() ? std::nullopt : placement_.find(tenant->id);
   return shards_[shard.value_or(0)]->explain(query);
+}
+
+base::Result<HookReport, std::string> Gateway::hooks_of(std::uint64_t flow) {
+  if (app_ == nullptr) {
+    return Unexpected{std::string("this gateway is no app: it has no hooks")};
+  }
+  if (settings_.hooks.trace == 0) {
+    return Unexpected{std::string("no hooks are written down: hooks.trace is 0")};
+  }
+  const std::size_t shard = flows::shard_of_flow(flow);
+  if (auto report = shard < shards_.size() ? shards_[shard]->hooks_of(flow) : std::nullopt) {
+    return std::move(*report);
+  }
+  return Unexpected{"no hook has run for flow " + std::to_string(flow) +
+                    ", or too many flows have come since (hooks.trace)"};
 }
 
 GatewayStatus Gateway::status() {

@@ -23,6 +23,7 @@
 #include "gateway/control/capture_sessions.h"
 #include "gateway/control/control_server.h"
 #include "gateway/control/event_followers.h"
+#include "gateway/hooks/app_life.h"
 #include "gateway/inspect/names.h"
 #include "gateway/inspect/status.h"
 #include "gateway/onramp/seqpacket_door.h"
@@ -44,7 +45,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   /// fails.
   static base::SysResult<std::unique_ptr<Gateway>> create(asio::io_context& context,
                                                           const Settings& settings,
-                                                          const GatewayAddresses& addresses);
+                                                          const GatewayAddresses& addresses,
+                                                          hooks::App* app = nullptr);
   ~Gateway();
 
   /// Listens on the configured on-ramps.
@@ -92,11 +94,16 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
     shards_[shard]->start_capture(std::move(job));
   }
   void stop_capture(std::uint64_t id) override;
+  base::Result<HookReport, std::string> hooks_of(std::uint64_t flow) override;
   // SeqpacketDoor::Owner
   std::optional<std::uint32_t> next_tunnel_id() override;
   void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,
                        const std::string& reply) override;
   void tunnel_refused(ContextError error) override;
+  base::Result<TunnelContext, ContextRefusal> read_context(std::span<const std::byte> datagram,
+                                                           const UnixPeer& peer) override {
+    return app_ == nullptr ? parse_context(datagram) : app_->read_context(datagram, peer);
+  }
 
   base::SysResult<void> open_gue_doors(const Onramp& onramp);
   // Where the tenant lives from now on, if nowhere yet.
@@ -119,6 +126,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   std::unique_ptr<EventFeed> audit_;
   std::unique_ptr<IpfixExporter> ipfix_;  // of what passes audit_
   FlowQuota quota_;
+  std::unique_ptr<AppLife> app_;  // null: there is none
   std::vector<std::unique_ptr<Shard>> shards_;
   Placement placement_;
   std::vector<double> busy_;                    // by shard

@@ -123,13 +123,15 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     return;
   }
   if (match.sender == Side::kResponder && flows::is_downgraded(flow) && is_tcp(packet)) {
-    if (flow.action == Action::kDowngrade) {
-      show_capture(match.index, match.sender, tunnel, raw, wire);
+    if (flow.action == Action::kDowngrade && !show(match.index, match.sender, tunnel, raw, wire)) {
+      return;
     }
     from_responder(match.index, raw, packet, wire);
     return;
   }
-  show_capture(match.index, match.sender, tunnel, raw, wire);
+  if (!show(match.index, match.sender, tunnel, raw, wire)) {
+    return;
+  }
   flows_.touch(match.index, match.sender, wire, packet, loop_.now());
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
@@ -174,7 +176,9 @@ void PacketPath::stop_killed(Tunnel& tunnel, const RawPacket& raw, const Packet&
   const bool by_initiator = match.sender == Side::kInitiator;
   // A downgraded flow's wire is the responder's.
   if (by_initiator || flows_[match.index].action == Action::kDowngrade) {
-    show_capture(match.index, match.sender, tunnel, raw, wire);
+    if (!show(match.index, match.sender, tunnel, raw, wire)) {
+      return;
+    }
     flows_.touch(match.index, match.sender, wire, packet, loop_.now());
   }
   if (by_initiator) {
@@ -231,7 +235,7 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   }
   tunnel.new_flows.count(loop_.now());
   const Decision decision =
-      rulings_.decide(facts_of(packet, tunnel.tenant(), &tunnel, flows_, loop_.now()));
+      decide(tunnel, facts_of(packet, tunnel.tenant(), &tunnel, flows_, loop_.now()), &packet);
   const FlowPlan plan = plan_flow(decision,
                                   {.packet = packet,
                                    .tenant = tunnel.tenant(),
@@ -261,6 +265,11 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   open(tunnel, raw, packet, opening, wire);
 }
 
+Decision PacketPath::decide(Tunnel& tunnel, const FlowFacts& facts, const Packet* packet) {
+  const Decision ruled = rulings_.decide(facts);
+  return hooks_ == nullptr ? ruled : hooks_->decide(ruled, facts, tunnel, packet);
+}
+
 void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                       const FlowKeeper::Opening& opening, const WireCount& wire) {
   const auto index =
@@ -270,7 +279,10 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
     refuse(tunnel, raw, packet);
     return;
   }
-  show_capture(*index, Side::kInitiator, tunnel, raw, wire);
+  if (!show(*index, Side::kInitiator, tunnel, raw, wire)) {
+    flows_.end(*index, EndReason::kBlocked);
+    return;
+  }
   flows_.touch(*index, Side::kInitiator, wire, packet, loop_.now());
   if (opening.action == Action::kUpgrade && is_tcp(packet)) {
     upgrades_->tcp.open(*index, raw, packet);
@@ -414,9 +426,14 @@ bool PacketPath::wants_whole(Tunnel& tunnel, const Packet& head) {
     return action == Action::kUpgrade || action == Action::kDowngrade;
   }
   const bool may_open = !is_tcp(head) || head.tcp_flags.opens();
-  return may_open && is_upgradable(head) &&
-         rulings_.peek(facts_of(head, tunnel.tenant(), &tunnel, flows_, loop_.now())).action ==
-             Action::kUpgrade;
+  if (!may_open || !is_upgradable(head)) {
+    return false;
+  }
+  if (hooks_ != nullptr && hooks_->decides_flows()) {
+    return true;  // it is asked once, with the whole packet
+  }
+  return rulings_.peek(facts_of(head, tunnel.tenant(), &tunnel, flows_, loop_.now())).action ==
+         Action::kUpgrade;
 }
 
 std::optional<flows::FlowMatch> PacketPath::flow_of(Tunnel& tunnel, const Packet& head) const {
@@ -508,8 +525,8 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
     return std::nullopt;
   }
   // As if the client had spoken first: who may not be asked may not answer.
-  const Decision decision =
-      rulings_.decide(facts_of(key, std::nullopt, owner->tenant(), owner, flows_, loop_.now()));
+  const Decision decision = decide(
+      *owner, facts_of(key, std::nullopt, owner->tenant(), owner, flows_, loop_.now()), nullptr);
   if (decision.action != Action::kUpgrade || decision.then_downgrade || decision.redirect ||
       decision.is_over_limit) {
     return std::nullopt;

@@ -28,6 +28,7 @@
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/fragments/fragment_path.h"
 #include "gateway/gateway_addresses.h"
+#include "gateway/hooks/hook_desk.h"
 #include "gateway/onramp/tunnel.h"
 #include "gateway/policy/rulings.h"
 #include "gateway/upgrade/sandbox_link.h"
@@ -57,6 +58,8 @@ class PacketPath final : public TcpUpgrade::Owner,
 
   /// Before the first packet; the upgrades outlive the path's use.
   void set_upgrades(Upgrades& upgrades) { upgrades_ = &upgrades; }
+  /// The same; without, no app is asked.
+  void set_hooks(HookDesk& hooks);
 
   void packets_from(Tunnel& tunnel, std::span<RawPacket> packets);
   void packets_from_sandbox(std::span<RawPacket> packets);
@@ -104,6 +107,8 @@ class PacketPath final : public TcpUpgrade::Owner,
              flows::FlowMatch match, const flows::WireCount& wire);
   void fresh(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
              const flows::WireCount& wire);
+  // What becomes of a new flow, of which `packet` is the first, or null where it has none.
+  Decision decide(Tunnel& tunnel, const FlowFacts& facts, const flows::Packet* packet);
   void open(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
             const FlowKeeper::Opening& opening, const flows::WireCount& wire);
   void stop_killed(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
@@ -127,13 +132,14 @@ class PacketPath final : public TcpUpgrade::Owner,
   void count_down(Tunnel& tunnel, const flows::WireCount& carried);
   flows::WireCount send_down(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
 
-  // What a flow counts is what is captured of it (packet_path_capture.cc). From a tunnel:
-  void show_capture(flows::FlowIndex index, flows::Side sender, const Tunnel& tunnel,
-                    const RawPacket& raw, const flows::WireCount& wire) {
-    if (capture_.is_on()) [[unlikely]] {
-      hold_for_capture(index, sender, tunnel, raw, /*is_inbound=*/true);
-      capture_.commit(wire.packets);
+  // What a flow counts is what is captured of it, and what the app's packet hook looks at
+  // (packet_path_look.cc). From a tunnel; false: the hook drops it.
+  bool show(flows::FlowIndex index, flows::Side sender, const Tunnel& tunnel, const RawPacket& raw,
+            const flows::WireCount& wire) {
+    if (!capture_.is_on()) [[likely]] {
+      return true;
     }
+    return look(index, sender, tunnel, raw, wire);
   }
   // To one: `send` sends it, and says what the wire carries.
   template <class Send>
@@ -141,6 +147,9 @@ class PacketPath final : public TcpUpgrade::Owner,
                               const RawPacket& raw, Send send) {
     if (!capture_.is_on()) [[likely]] {
       return send();
+    }
+    if (!lets_pass(index, sender, raw)) {
+      return {};
     }
     hold_for_capture(index, sender, tunnel, raw, /*is_inbound=*/false);
     const flows::WireCount carried = send();
@@ -154,6 +163,11 @@ class PacketPath final : public TcpUpgrade::Owner,
     flows_.count_down(index, tell());
     answered_ = flows::kNoFlowIndex;
   }
+  bool look(flows::FlowIndex index, flows::Side sender, const Tunnel& tunnel, const RawPacket& raw,
+            const flows::WireCount& wire);
+  // Whether the app lets it pass, which may have changed its payload; else it is counted as
+  // dropped.
+  bool lets_pass(flows::FlowIndex index, flows::Side sender, const RawPacket& raw);
   void hold_for_capture(flows::FlowIndex index, flows::Side sender, const Tunnel& tunnel,
                         const RawPacket& raw, bool is_inbound);
 
@@ -178,6 +192,7 @@ class PacketPath final : public TcpUpgrade::Owner,
   Rulings& rulings_;
   SandboxLink& sandbox_;
   Upgrades* upgrades_ = nullptr;
+  HookDesk* hooks_ = nullptr;
   GatewayAddresses addresses_;
   flows::DropCounters drops_;
   flows::WireCount up_;

@@ -107,6 +107,13 @@ Shard::~Shard() {
   }
 }
 
+void Shard::set_hooks(std::unique_ptr<hooks::ShardHooks> app) {
+  hooks_ = std::make_unique<HookDesk>(std::move(app), settings_, flows_, rulings_);
+  flows_.set_observer(*hooks_);
+  path_.set_hooks(*hooks_);
+  upgrade_.set_hooks(*hooks_);
+}
+
 void Shard::start(bool may_poll) {
   if (may_poll) {
     loop_.set_busy_poll(settings_.io.busy_poll);
@@ -538,6 +545,9 @@ std::uint64_t Shard::reload(const std::shared_ptr<const Policy>& policy, const S
 
 std::uint64_t Shard::reload_now(const std::shared_ptr<const Policy>& policy,
                                 const Settings& settings) {
+  if (hooks_ != nullptr) {
+    hooks_->reloaded(settings);
+  }
   flows_.set_timeouts(settings.flows.timeouts);
   for (const TenantSettings& wanted : settings.tenants) {
     if (const auto tenant = tenants_.find(wanted.name); tenant != tenants_.end()) {
@@ -585,9 +595,12 @@ bool Shard::is_as_ruled(FlowIndex index, const Policy& before) {
   } else if (is_upgraded && flow.key.protocol == flows::Protocol::kIcmpv6) {
     facts.icmp_type = 128;
   }
-  const auto decision = rejudge(flow.rule, facts, before, rulings_.policy());
+  auto decision = rejudge(flow.rule, facts, before, rulings_.policy());
   if (!decision) {
     return true;
+  }
+  if (hooks_ != nullptr) {
+    decision = hooks_->decide_again(*decision, index, facts);
   }
   const bool same = decision->action == flow.action &&
                     decision->then_downgrade == flows::is_upgraded_then_downgraded(flow) &&
@@ -650,6 +663,10 @@ base::Result<const Tunnel*, std::string> Shard::tunnel_of(const Tenant& tenant,
     return flows_.tunnel(*claimed);
   }
   return tenant.tunnels == 1 ? only : nullptr;
+}
+
+std::optional<HookReport> Shard::hooks_of(std::uint64_t flow) {
+  return ask([this, flow] { return hooks_ == nullptr ? std::nullopt : hooks_->report_of(flow); });
 }
 
 GatewayStatus Shard::status() {

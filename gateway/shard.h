@@ -25,6 +25,7 @@
 #include "gateway/downgrade/tcp_publisher.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/flow/flow_region.h"
+#include "gateway/hooks/hook_desk.h"
 #include "gateway/inspect/explanation.h"
 #include "gateway/inspect/status.h"
 #include "gateway/log.h"
@@ -58,6 +59,9 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
+  /// From its first flow on, `app` is asked. Before start().
+  void set_hooks(std::unique_ptr<hooks::ShardHooks> app);
+
   /// Starts the thread. Once. Without `may_poll` it never looks for work but sleeps at once.
   void start(bool may_poll);
 
@@ -87,6 +91,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   std::uint64_t reload(const std::shared_ptr<const Policy>& policy, const Settings& settings);
   /// Fails with what is wrong with the question.
   [[nodiscard]] base::Result<Explanation, std::string> explain(const ExplainQuery& query);
+  /// Nothing where no trace of the flow is kept.
+  [[nodiscard]] std::optional<HookReport> hooks_of(std::uint64_t flow);
   /// What this shard knows: not the names of rules, nor the refusals of contexts.
   [[nodiscard]] GatewayStatus status();
   [[nodiscard]] const base::Fd& flow_region() const { return region_.fd(); }
@@ -166,7 +172,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   TcpPublisher tcp_publisher_;
   UdpPublisher udp_publisher_;
   Upgrades upgrades_;
-  const std::size_t number_;  // among the shards
+  const std::size_t number_;         // among the shards
+  std::unique_ptr<HookDesk> hooks_;  // null: there is no app
   const Settings& settings_;
   AuditLog& audit_;
   base::SipKey hash_key_;

@@ -12,7 +12,7 @@ void CaptureTap::add(CaptureJob job) {
 
 void CaptureTap::remove(std::uint64_t id) {
   std::erase_if(running_, [&](const auto& running) { return running->job.id == id; });
-  is_on_ = !running_.empty();
+  is_on_ = looks_always_ || !running_.empty();
 }
 
 void CaptureTap::hold(const Sighting& seen) {

@@ -37,7 +37,9 @@ struct CaptureJob {
 /// Belongs to the shard's thread.
 class CaptureTap {
  public:
+  /// Whether anybody looks at packets: a capture, or somebody else who shares the check for it.
   [[nodiscard]] bool is_on() const { return is_on_; }
+  void look_always() { is_on_ = looks_always_ = true; }
 
   void add(CaptureJob job);
   void remove(std::uint64_t id);
@@ -65,6 +67,7 @@ class CaptureTap {
   };
 
   bool is_on_ = false;
+  bool looks_always_ = false;
   std::vector<std::unique_ptr<Running>> running_;
 };
 

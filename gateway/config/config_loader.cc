@@ -574,7 +574,8 @@ std::string ConfigProblem::to_string() const {
 }
 
 base::Result<Settings, ConfigProblems> load_config(std::string_view text,
-                                                   std::string_view file_name) {
+                                                   std::string_view file_name,
+                                                   const hooks::AppSection& app) {
   const auto root = parse_yaml(text);
   if (!root) {
     const YamlPlace place = root.error().place;
@@ -582,6 +583,7 @@ base::Result<Settings, ConfigProblems> load_config(std::string_view text,
         {std::string(file_name), place.line, place.column, root.error().key, root.error().what}}};
   }
   Settings settings = default_settings();
+  settings.app = app;
   for (Onramp& onramp : settings.onramps) {
     if (onramp.seqpacket) {
       onramp.seqpacket->path.clear();  // follows the control socket of the file
@@ -597,12 +599,13 @@ base::Result<Settings, ConfigProblems> load_config(std::string_view text,
   return settings;
 }
 
-base::Result<Settings, ConfigProblems> load_config_file(const std::string& path) {
+base::Result<Settings, ConfigProblems> load_config_file(const std::string& path,
+                                                        const hooks::AppSection& app) {
   const auto text = read_file(path);
   if (!text) {
     return base::Unexpected{whole_file(path, text.error().message())};
   }
-  return load_config(*text, path);
+  return load_config(*text, path, app);
 }
 
 }  // namespace gateway

@@ -28,10 +28,13 @@ struct ConfigProblem {
 using ConfigProblems = std::vector<ConfigProblem>;
 
 /// `file_name` is only for the messages. The problems are in the order of the file, at least one.
+/// `app`: the defaults of the app whose gateway it is; without, there is no section `app`.
 base::Result<Settings, ConfigProblems> load_config(std::string_view text,
-                                                   std::string_view file_name);
+                                                   std::string_view file_name,
+                                                   const hooks::AppSection& app = {});
 
 /// The same for the file at `path`, which may be a pipe.
-base::Result<Settings, ConfigProblems> load_config_file(const std::string& path);
+base::Result<Settings, ConfigProblems> load_config_file(const std::string& path,
+                                                        const hooks::AppSection& app = {});
 
 }  // namespace gateway

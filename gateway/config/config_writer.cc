@@ -180,8 +180,9 @@ class Writer {
 
 }  // namespace
 
-std::string default_config() {
+std::string default_config(const hooks::AppSection& app) {
   Settings settings = default_settings();
+  settings.app = app;
   Writer writer;
   writer.comment(
       "Liftgate: every setting, with its default for this user and machine.\n"

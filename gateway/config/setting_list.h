@@ -40,7 +40,8 @@ inline constexpr std::size_t kMostPathBytes = 4095;       // PATH_MAX without it
 inline constexpr std::uint32_t kMostGuePeers = 1U << 20;
 // What fits into a UDP datagram over IPv4 with the longest GUE header that we send.
 inline constexpr std::uint32_t kMostGueMtu = 65'535 - 20 - 8 - 12;
-inline constexpr std::size_t kMostRules = flows::kDefaultRule;
+inline constexpr std::size_t kMostRules = flows::kHookRule;
+inline constexpr std::uint32_t kMostTracedFlows = 1U << 16;
 inline constexpr std::size_t kMostPatternBytes = 256;  // of a tunnel's labels, which are as long
 
 namespace setting_kinds {
@@ -51,6 +52,10 @@ inline constexpr DurationKind kTimeout{.least = std::chrono::milliseconds(1),
 
 inline constexpr DurationKind kTemplateInterval{.least = std::chrono::seconds(1),
                                                 .most = std::chrono::hours(1)};
+// Of apps, which say more with rule_out().
+inline constexpr DurationKind kAppDuration{.least = {}, .most = std::chrono::hours(24 * 3650)};
+inline constexpr PathKind kAppText{.most_bytes = kMostPathBytes, .may_be_empty = true};
+
 inline constexpr DurationKind kBusyPoll{.least = {}, .most = std::chrono::milliseconds(10)};
 
 inline constexpr std::array<std::pair<std::string_view, flows::Action>, 4> kActions = {
@@ -421,6 +426,58 @@ void describe(V& v, LogSettings& log) {
           "The least that is written: trace, debug, info, warn or error.");
 }
 
+template <class V>
+void describe(V& v, HookSettings& hooks) {
+  v.value(
+      "trace", hooks.trace, CountKind{.least = 0, .most = kMostTracedFlows},
+      "Of how many flows, for each worker, `flowctl flow ID --hooks` can say which hooks of an\n"
+      "app have run, how long, and what they decided; the latest flows are kept. 0: of none.");
+}
+
+/// An app's own settings are described by the app, one by one, as ours are here.
+template <class V>
+class AppSettingVisitor final : public hooks::SettingVisitor {
+ public:
+  explicit AppSettingVisitor(V& visitor) : visitor_(visitor) {}
+
+  void value(std::string_view name, bool& field, std::string_view comment) override {
+    visitor_.value(name, field, BoolKind{}, comment);
+  }
+  void value(std::string_view name, std::uint32_t& field, std::string_view comment) override {
+    visitor_.value(name, field, CountKind{.least = 0, .most = 0xffffffff}, comment);
+  }
+  void value(std::string_view name, std::chrono::nanoseconds& field,
+             std::string_view comment) override {
+    visitor_.value(name, field, setting_kinds::kAppDuration, comment);
+  }
+  void value(std::string_view name, std::string& field, std::string_view comment) override {
+    visitor_.value(name, field, setting_kinds::kAppText, comment);
+  }
+  void value(std::string_view name, base::Endpoint& field, std::string_view comment) override {
+    visitor_.value(name, field, EndpointKind{.least_port = 0}, comment);
+  }
+  void list(std::string_view name, std::vector<std::string>& field,
+            std::string_view comment) override {
+    visitor_.list(name, field, setting_kinds::kAppText, comment);
+  }
+  void list(std::string_view name, std::vector<base::IpPrefix>& field,
+            std::string_view comment) override {
+    visitor_.list(name, field, PrefixKind{}, comment);
+  }
+  void rule_out(bool wrong, std::string_view name, std::string_view why) override {
+    visitor_.rule_out(wrong, name, why);
+  }
+
+ private:
+  V& visitor_;
+};
+
+template <class V>
+void describe(V& v, hooks::AppSection& app) {
+  AppSettingVisitor<V> visitor(v);
+  app.describe(visitor);
+}
+
 /// The two sections that are one path each in Settings.
 struct ControlPart {
   std::string& path;
@@ -507,9 +564,13 @@ void describe(V& v, Settings& settings) {
   v.section("audit", audit, "");
   v.section("log", settings.log, "");
   v.section("telemetry", settings.telemetry, "");
+  v.section("hooks", settings.hooks, "");
+  if (settings.app.is_there()) {
+    v.section("app", settings.app, "What the app that runs this gateway can be told.");
+  }
   v.rule_out(settings.tenants.empty(), "tenants",
              "at least one tenant is needed; add one, or leave the key out");
-  v.rule_out(settings.rules.size() > kMostRules, "rules", "too many: at most 65535");
+  v.rule_out(settings.rules.size() > kMostRules, "rules", "too many: at most 65534");
 }
 
 }  // namespace gateway

@@ -16,6 +16,7 @@
 #include "base/ip_prefix.h"
 #include "flows/flow.h"
 #include "flows/packet.h"
+#include "gateway/hooks/app_settings.h"
 
 namespace gateway {
 
@@ -302,6 +303,13 @@ struct TelemetrySettings {
   friend bool operator==(const TelemetrySettings&, const TelemetrySettings&) = default;
 };
 
+/// Of the app's hooks (gateway/hooks/hook_table.h).
+struct HookSettings {
+  std::uint32_t trace = 0;  // flows of each worker whose hooks are written down; 0: none
+
+  friend bool operator==(const HookSettings&, const HookSettings&) = default;
+};
+
 struct Settings {
   std::uint32_t workers = 0;  // 0: as many as fit the machine
   std::string control_path;   // default: see gateway/control/socket_path.h
@@ -317,6 +325,8 @@ struct Settings {
   std::string audit_path;  // empty: no audit log
   TelemetrySettings telemetry;
   LogSettings log;
+  HookSettings hooks;
+  hooks::AppSection app;  // empty: the program is no app, and the file has no such key
 
   friend bool operator==(const Settings&, const Settings&) = default;
 };

@@ -24,6 +24,8 @@ class Comparison {
     compare("confine", &Settings::confine);
     compare("audit.path", &Settings::audit_path);
     compare("telemetry", &Settings::telemetry);
+    compare("hooks", &Settings::hooks);
+    change_.next.app = wanted_.app;
     change_.next.log = wanted_.log;
     policy();
     return std::move(change_);

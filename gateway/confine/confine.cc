@@ -137,8 +137,9 @@ void confine_gateway(netns::Role role, const Settings& settings, const std::stri
   log_info("confined in_force=\"{}\"", in_force.to_string());
 }
 
-base::Result<Settings, ConfigProblems> load_config_while_confined(const std::string& path) {
-  auto loaded = load_config_file(path);
+base::Result<Settings, ConfigProblems> load_config_while_confined(const std::string& path,
+                                                                  const hooks::AppSection& app) {
+  auto loaded = load_config_file(path, app);
   // Landlock forbids opening, and leaves it to be asked whether the file's mode would allow it.
   if (!loaded && loaded.error().front().line == 0 && ::access(path.c_str(), R_OK) == 0) {
     ConfigProblems problems = loaded.error();

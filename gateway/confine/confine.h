@@ -22,7 +22,8 @@ void confine_gateway(netns::Role role, const Settings& settings, const std::stri
 
 /// load_config_file() for a gateway that is confined by now: where that is why a file cannot be
 /// read, the problem says what to do.
-base::Result<Settings, ConfigProblems> load_config_while_confined(const std::string& path);
+base::Result<Settings, ConfigProblems> load_config_while_confined(
+    const std::string& path, const hooks::AppSection& app = {});
 
 /// confine_gateway() for the process above the gateway of `liftgate run`, which has nothing to say.
 void confine_supervisor(Confine confine);

@@ -25,7 +25,8 @@ constexpr std::size_t kMostTextBytes = 253;        // as a host name has
 constexpr std::size_t kMostPathTextBytes = 1'500;  // so that it fits the request however escaped
 constexpr std::array kKinds = {Kind::kPing,   Kind::kTunnels, Kind::kTenants, Kind::kFlows,
                                Kind::kKill,   Kind::kNat,     Kind::kStats,   Kind::kDrops,
-                               Kind::kEvents, Kind::kCapture, Kind::kExplain, Kind::kReload};
+                               Kind::kEvents, Kind::kCapture, Kind::kExplain, Kind::kReload,
+                               Kind::kHooks};
 
 base::Unexpected<std::string> refused(const std::string& why) {
   return base::Unexpected{"request: " + why};
@@ -195,6 +196,8 @@ std::string_view name(ControlRequest::Kind kind) {
       return "capture";
     case Kind::kExplain:
       return "explain";
+    case Kind::kHooks:
+      return "hooks";
     case Kind::kReload:
       return "reload";
   }
@@ -236,7 +239,7 @@ base::Result<ControlRequest, std::string> parse_request(std::span<const std::byt
   }
   ControlRequest request{.kind = *kind};
   for (const auto& [key, member] : value->items()) {
-    if (key == "id" && *kind == Kind::kKill) {
+    if (key == "id" && (*kind == Kind::kKill || *kind == Kind::kHooks)) {
       if (!member.is_number_unsigned()) {
         return refused("'id' must be the id of a flow, a whole number");
       }
@@ -273,6 +276,9 @@ base::Result<ControlRequest, std::string> parse_request(std::span<const std::byt
   if (*kind == Kind::kKill && !value->contains("id")) {
     return refused("'id' is missing: the flow to kill");
   }
+  if (*kind == Kind::kHooks && !value->contains("id")) {
+    return refused("'id' is missing: the flow whose hooks are wanted");
+  }
   if (*kind == Kind::kExplain && !value->contains("packet")) {
     return refused("'packet' is missing: the packet to explain");
   }
@@ -283,7 +289,7 @@ std::string request_line(const ControlRequest& request) {
   std::string line;
   JsonWriter json(line);
   json.open_object().text("request", name(request.kind));
-  if (request.kind == Kind::kKill) {
+  if (request.kind == Kind::kKill || request.kind == Kind::kHooks) {
     json.number("id", request.flow_id);
   }
   if (!request.filter.empty()) {
@@ -356,6 +362,25 @@ std::string reload_reply(const ReloadReport& report) {
   return line + '\n';
 }
 
+std::string hooks_reply(const HookReport& report) {
+  std::string line;
+  JsonWriter reply(line);
+  reply.open_object().flag("ok", true).open_object("hooks").number("flow", report.flow);
+  reply.number("count", report.count).open_array("calls");
+  for (const HookCallReport& call : report.calls) {
+    reply.open_object().text("hook", call.hook).text("kind", call.kind);
+    reply.number("at_us", call.at_us).number("took_ns", call.took_ns);
+    if (call.answer.empty()) {
+      reply.null("answer");
+    } else {
+      reply.text("answer", call.answer);
+    }
+    reply.flag("failed", call.failed).close_object();
+  }
+  reply.close_array().close_object().close_object();
+  return line + '\n';
+}
+
 std::string explain_reply(const Explanation& explanation) {
   std::string line;
   JsonWriter reply(line);
@@ -407,6 +432,7 @@ std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t no
     case Kind::kKill:
     case Kind::kEvents:
     case Kind::kExplain:
+    case Kind::kHooks:
     case Kind::kReload:
       base::check_failed("the reply is made of the status", __FILE__, __LINE__);
   }

@@ -7,6 +7,7 @@
 //     {"request":"tunnels"}            {"ok":true,"tunnels":[{"id":1,"tenant":"acme",...},...]}
 //     {"request":"kill","id":17}       {"ok":false,"code":"not_found","error":"no flow has the id
 //     17"}
+//     {"request":"hooks","id":17}      {"ok":true,"hooks":{"flow":17,"calls":[{"hook":...},...]}}
 //     {"request":"reload"}             {"ok":true,"reload":{"rules":7,"flows_ended":2,...}}
 //     {"request":"explain","packet":"tcp 10.0.0.2:4000 > 192.0.2.1:443","tenant":"acme"}
 //
@@ -60,9 +61,10 @@ struct ControlRequest {
     kCapture,
     kExplain,
     kReload,
+    kHooks,
   };
   Kind kind{};
-  std::uint64_t flow_id = 0;          // kKill
+  std::uint64_t flow_id = 0;          // kKill, kHooks
   std::vector<std::string> filter{};  // kEvents, kCapture: terms of a FlowFilter, not read yet
   std::uint32_t snap_bytes = 0;       // kCapture: of each packet; 0: all
   ExplainQuery query{};               // kExplain
@@ -101,6 +103,7 @@ std::string kill_reply();
 std::string events_reply();
 std::string explain_reply(const Explanation& explanation);
 std::string reload_reply(const ReloadReport& report);
+std::string hooks_reply(const HookReport& report);
 /// Of kTunnels, kTenants, kNat, kStats, kDrops and, with the names of what flows refer to, kFlows
 /// and kCapture.
 /// `now_ns` is CLOCK_MONOTONIC.

@@ -140,6 +140,8 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
         return capture(*request);
       case Kind::kExplain:
         return {explain(request->query)};
+      case Kind::kHooks:
+        return {hooks(request->flow_id)};
       case Kind::kReload:
         return {reload_reply(source_.reload(request->config))};
       case Kind::kTunnels:
@@ -158,6 +160,11 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
     }
     log_info("flow was killed by a control client flow={}", id);
     return kill_reply();
+  }
+
+  std::string hooks(std::uint64_t flow) {
+    const auto report = source_.hooks_of(flow);
+    return report ? hooks_reply(*report) : error_reply(ControlError::kNotFound, report.error());
   }
 
   std::string explain(const ExplainQuery& query) {

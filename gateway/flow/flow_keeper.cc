@@ -95,6 +95,9 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
   ++opened_;
   wheel_.arm(*index, now + timeout(table_[*index]));
   log(*index, AuditEvent::Kind::kFlowStart);
+  if (observer_ != nullptr) {
+    observer_->flow_opened(*index);
+  }
   if (!opening.logged_rule.empty() && lines_.take(now)) {
     say(*index, opening.logged_rule, tenant);
   }
@@ -262,6 +265,9 @@ void FlowKeeper::end(FlowIndex index, EndReason reason) {
     servant_->detach(index);
   }
   log(index, AuditEvent::Kind::kFlowEnd);
+  if (observer_ != nullptr) {
+    observer_->flow_ended(index);
+  }
   if (flow.binding != flows::kNone32) {
     release_bindings(index);
   }

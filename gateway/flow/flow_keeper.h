@@ -47,6 +47,17 @@ class FlowKeeper {
     ~Servant() = default;
   };
 
+  /// Is told of flows that begin and end.
+  class Observer {
+   public:
+    virtual void flow_opened(flows::FlowIndex flow) = 0;
+    /// With its last counters; its record goes after the call.
+    virtual void flow_ended(flows::FlowIndex flow) = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
   struct Opening {
     Tunnel& tunnel;  // as Flow::tunnel
     flows::Action action{};
@@ -68,6 +79,7 @@ class FlowKeeper {
              base::Instant now, const Place& place);
 
   void set_servant(Servant& servant) { servant_ = &servant; }
+  void set_observer(Observer& observer) { observer_ = &observer; }
   /// From now on. Flows that are there follow when their present timer has run out.
   void set_timeouts(const Timeouts& timeouts) { timeouts_ = timeouts; }
 
@@ -170,6 +182,7 @@ class FlowKeeper {
   FlowQuota& quota_;
   flows::TokenBucket lines_{20, 20};  // chosen: what a person can read; the audit log has them all
   Servant* servant_ = nullptr;
+  Observer* observer_ = nullptr;
   std::unordered_map<std::uint32_t, Tunnel*> tunnels_;  // by id
   std::uint64_t opened_ = 0;
   std::uint64_t ended_ = 0;

@@ -22,6 +22,7 @@ struct FlowNames {
 
 /// What stands for a rule when no rule decided.
 inline constexpr std::string_view kDefaultRuleName = "default";
+inline constexpr std::string_view kHookRuleName = "hook";
 
 /// id, tenant, tunnel, tunnel_id, protocol, source, destination, name (null where the destination
 /// was not looked up), action, then ("downgrade", where it follows), rule, state, age_ms (as of

@@ -18,6 +18,7 @@
 #include "flows/flow.h"
 #include "gateway/inspect/explanation.h"
 #include "gateway/inspect/flow_json.h"
+#include "gateway/inspect/hook_report.h"
 #include "gateway/inspect/reload_report.h"
 
 namespace gateway {
@@ -120,6 +121,8 @@ class StatusSource {
   virtual bool kill_flow(std::uint64_t id) = 0;
   /// What it would do with a packet. Fails with what is wrong with the question.
   virtual base::Result<Explanation, std::string> explain(const ExplainQuery& query) = 0;
+  /// Which hooks have run for a flow that lives, or has lived. Fails with why that is not known.
+  virtual base::Result<HookReport, std::string> hooks_of(std::uint64_t flow) = 0;
   /// Takes over the configuration in the file at `path`; empty: the one it was started with.
   virtual ReloadReport reload(const std::string& path) = 0;
 };

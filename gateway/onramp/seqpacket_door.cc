@@ -128,7 +128,7 @@ void SeqpacketDoor::read_context(const ClientPtr& client) {
 }
 
 void SeqpacketDoor::admit_or_refuse(const ClientPtr& client, std::span<const std::byte> datagram) {
-  const auto context = parse_context(datagram);
+  const auto context = owner_.read_context(datagram, client->peer);
   if (!context) {
     refuse(client, context.error());
     return;

@@ -32,6 +32,9 @@ class SeqpacketDoor {
     virtual void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,
                                  const std::string& reply) = 0;
     virtual void tunnel_refused(ContextError error) = 0;
+    /// What the first datagram of a peer says.
+    virtual base::Result<TunnelContext, ContextRefusal> read_context(
+        std::span<const std::byte> datagram, const UnixPeer& peer) = 0;
 
    protected:
     ~Owner() = default;

@@ -301,6 +301,8 @@ std::string_view name(ContextError error) {
       return "address_not_allowed";
     case Code::kBadAddress:
       return "bad_address";
+    case Code::kRefusedByHook:
+      return "refused_by_hook";
     case Code::kTooManyTunnels:
       return "too_many_tunnels";
   }
@@ -335,6 +337,8 @@ std::string_view explain(ContextError error) {
       return "the context claims an address outside the tenant's sources";
     case Code::kBadAddress:
       return "an address of the context is not an IP prefix";
+    case Code::kRefusedByHook:
+      return "A hook of the app has refused the context";
     case Code::kTooManyTunnels:
       return "there are as many tunnels as there may be";
   }

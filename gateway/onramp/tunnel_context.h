@@ -44,9 +44,10 @@ enum class ContextError : std::uint8_t {
   kAddressNotAllowed,  // outside the tenant's sources
   kBadAddress,
   kTooManyTunnels,
+  kRefusedByHook,  // the app's tunnel_context
 };
 inline constexpr std::size_t kContextErrorCount =
-    static_cast<std::size_t>(ContextError::kTooManyTunnels) + 1;
+    static_cast<std::size_t>(ContextError::kRefusedByHook) + 1;
 std::string_view name(ContextError error);     // "uid_not_allowed"
 std::string_view explain(ContextError error);  // one sentence
 

@@ -55,6 +55,9 @@ std::optional<std::size_t> Policy::find(const Rule& rule) const {
 }
 
 std::string_view Policy::rule_name(std::uint16_t number) const {
+  if (number == flows::kHookRule) {
+    return kHookRuleName;
+  }
   const std::size_t position = position_of(number);
   return position < rules_.size() ? std::string_view(rules_[position].name) : kDefaultRuleName;
 }

@@ -25,6 +25,9 @@ std::optional<std::vector<std::uint16_t>> RuleNames::numbers_of(const std::vecto
 }
 
 std::string RuleNames::name(std::uint16_t number) const {
+  if (number == flows::kHookRule) {
+    return std::string(kHookRuleName);
+  }
   const std::scoped_lock lock(mutex_);
   return number < names_.size() ? names_[number] : std::string(kDefaultRuleName);
 }

@@ -20,14 +20,14 @@ namespace gateway {
 /// Shared by threads; asked off the packet path.
 class RuleNames {
  public:
-  static constexpr std::size_t kMost = flows::kDefaultRule;
+  static constexpr std::size_t kMost = flows::kHookRule;
 
   /// The numbers of `rules`, in their order. Nothing, and nothing has changed, when there have been
   /// too many different names.
   [[nodiscard]] std::optional<std::vector<std::uint16_t>> numbers_of(
       const std::vector<Rule>& rules);
 
-  /// "default" for flows::kDefaultRule, and for what no rule has ever had.
+  /// "hook" for flows::kHookRule, "default" for flows::kDefaultRule and what no rule has ever had.
   [[nodiscard]] std::string name(std::uint16_t number) const;
   /// By number.
   [[nodiscard]] std::vector<std::string> all() const;

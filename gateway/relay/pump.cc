@@ -90,6 +90,7 @@ std::optional<Pump::Step> Pump::copy_once(const Fd& from, const Fd& to, PipePool
     return std::nullopt;
   }
   const auto bytes = scratch().first(static_cast<std::size_t>(got));
+  show(bytes);
   const ssize_t sent = ::send(to.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN) {
     const int error = errno;
@@ -106,10 +107,11 @@ std::optional<Pump::Step> Pump::copy_once(const Fd& from, const Fd& to, PipePool
     return std::nullopt;
   }
   release_pipe();
-  bulk_ = bytes.size() == scratch().size();
+  const bool is_full = bytes.size() == scratch().size();
+  bulk_ = is_full && watcher_ == nullptr;
   // A short read emptied the socket; what comes later makes a new edge. Unless it hung up: the FIN
   // or error behind these bytes was part of the edge that we are serving.
-  if (!bulk_ && !hung_up) {
+  if (!is_full && !hung_up) {
     return Step::kIdle;
   }
   return std::nullopt;
@@ -152,6 +154,7 @@ std::optional<Pump::Step> Pump::peek_once(const Fd& from, const Fd& to) {
   if (sent < 0) {
     return fail(Step::kWriteFailed, errno);
   }
+  show(scratch().first(static_cast<std::size_t>(sent)));
   // Takes what was sent off the queue: it was peeked, so it is there.
   ::recv(from.get(), scratch().data(), static_cast<std::size_t>(sent), MSG_DONTWAIT);
   moved_bytes_ += static_cast<std::uint64_t>(sent);

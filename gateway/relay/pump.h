@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/fd.h"
 #include "gateway/relay/pipe_pool.h"
@@ -35,6 +36,19 @@ class Pump {
     kReadFailed,  // error() says why
     kWriteFailed,
   };
+
+  /// Is shown the bytes that pass.
+  class Watcher {
+   public:
+    /// False: it has seen enough. `pump` has moved its moved_bytes() before these.
+    virtual bool passes(const Pump& pump, std::span<const std::byte> bytes) = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+
+  /// From now on, until it has seen enough: without splicing. It outlives the pump's use.
+  void watch(Watcher& watcher) { watcher_ = &watcher; }
 
   /// Moves what can be moved without blocking. `hung_up`: epoll has shown RDHUP, HUP or ERR on
   /// `from`, so that a short read is not the end of what there is.
@@ -66,7 +80,14 @@ class Pump {
   // "Would block" is a step of its own, not a failure.
   Step fail(Step step, int error);
 
+  void show(std::span<const std::byte> bytes) {
+    if (watcher_ != nullptr && !watcher_->passes(*this, bytes)) {
+      watcher_ = nullptr;
+    }
+  }
+
   std::optional<Pipe> pipe_;
+  Watcher* watcher_ = nullptr;
   std::uint64_t moved_bytes_ = 0;
   std::uint32_t piped_bytes_ = 0;  // in the pipe
   int error_ = 0;

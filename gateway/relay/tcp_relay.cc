@@ -51,6 +51,20 @@ TcpRelay::~TcpRelay() {
   }
 }
 
+void TcpRelay::watch(Watcher& watcher) {
+  watch_.relay = this;
+  watch_.watcher = &watcher;
+  for (Pump& pump : pumps_) {
+    pump.watch(watch_);
+  }
+}
+
+bool TcpRelay::Watch::passes(const Pump& pump, std::span<const std::byte> bytes) {
+  const bool is_clients = &pump == &relay->pumps_[kClient];
+  return watcher->passes(is_clients ? flows::Side::kInitiator : flows::Side::kResponder,
+                         pump.moved_bytes(), bytes);
+}
+
 base::SysResult<void> TcpRelay::start() {
   for (End& end : ends_) {
     if (auto watched = loop_.watch(end.fd, kEvents, end); !watched) {

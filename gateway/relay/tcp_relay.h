@@ -18,7 +18,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -57,6 +59,17 @@ class TcpRelay {
   /// Ends both connections with RST, unless the relay has ended as kClosed.
   ~TcpRelay();
 
+  /// Is shown what passes; see Pump::Watcher. Before start().
+  class Watcher {
+   public:
+    virtual bool passes(flows::Side sender, std::uint64_t offset,
+                        std::span<const std::byte> bytes) = 0;
+
+   protected:
+    ~Watcher() = default;
+  };
+  void watch(Watcher& watcher);
+
   /// Starts watching. Fails as epoll_ctl(2) does; the relay is then to be destroyed.
   base::SysResult<void> start();
 
@@ -66,6 +79,7 @@ class TcpRelay {
 
   [[nodiscard]] bool is_resetting() const { return resetting_; }
   [[nodiscard]] const base::Fd& client() const { return ends_[kClient].fd; }
+  [[nodiscard]] const base::Fd& upstream() const { return ends_[kUpstream].fd; }
   [[nodiscard]] std::uint64_t up_bytes() const { return pumps_[kClient].moved_bytes(); }
   [[nodiscard]] std::uint64_t down_bytes() const { return pumps_[kUpstream].moved_bytes(); }
 
@@ -82,6 +96,13 @@ class TcpRelay {
     bool hung_up = false;
   };
 
+  struct Watch final : Pump::Watcher {
+    bool passes(const Pump& pump, std::span<const std::byte> bytes) override;
+
+    TcpRelay* relay = nullptr;
+    TcpRelay::Watcher* watcher = nullptr;
+  };
+
   static std::size_t other(std::size_t end) { return 1 - end; }
   void on_end_ready(End& end, std::uint32_t events);
   // Runs the pump that reads from `end`. False when the relay has ended: touch nothing then.
@@ -95,6 +116,7 @@ class TcpRelay {
   Owner& owner_;
   std::array<End, 2> ends_;
   std::array<Pump, 2> pumps_;  // by the end that they read from
+  Watch watch_;
   base::Instant reset_deadline_ = base::Instant::max();
   std::uint8_t reset_by_ = 0;  // the end, while resetting_
   bool resetting_ = false;

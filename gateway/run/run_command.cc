@@ -255,21 +255,22 @@ int run(const RunOptions& options) {
                                  {.v4 = inside.gateway_v4,
                                   .v6 = inside.gateway_v6,
                                   .map_host = options.map_host,
-                                  .stand_ins = resolvers.stand_ins});
+                                  .stand_ins = resolvers.stand_ins},
+                                 options.app);
   if (!created) {
     return fail(created.error());
   }
   Gateway& gateway = **created;
-  gateway.set_configuration(options.config_path,
-                            [&](const std::string& path) -> base::Result<Settings, ConfigProblems> {
-                              auto loaded = load_config_while_confined(path);
-                              if (!loaded) {
-                                return loaded;
-                              }
-                              Settings again = settings_for_run(options, std::move(*loaded));
-                              again.control_path = settings.control_path;
-                              return again;
-                            });
+  gateway.set_configuration(
+      options.config_path, [&](const std::string& path) -> base::Result<Settings, ConfigProblems> {
+        auto loaded = load_config_while_confined(path, hooks::default_settings(options.app));
+        if (!loaded) {
+          return loaded;
+        }
+        Settings again = settings_for_run(options, std::move(*loaded));
+        again.control_path = settings.control_path;
+        return again;
+      });
   if (const auto opened = gateway.open_control(); !opened) {
     return fail(opened.error());
   }
@@ -288,7 +289,9 @@ int run(const RunOptions& options) {
     return fail(process.error(), status_of_spawn_error(process.error()));
   }
   raise_descriptor_limit();  // ours; the command has been started with what the user set
-  confine_gateway(netns::Role::kRun, settings, options.config_path);
+  if (hooks::may_be_confined(options.app)) {
+    confine_gateway(netns::Role::kRun, settings, options.config_path);
+  }
   const SignalForwarder forwarder(context, std::move(signals), process->pid);
   asio::posix::stream_descriptor abandoned(context, supervised->supervisor.release());
   abandoned.async_wait(asio::posix::stream_descriptor::wait_read, [&](std::error_code error) {

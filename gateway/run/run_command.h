@@ -7,6 +7,7 @@
 
 #include "base/ip_address.h"
 #include "gateway/config/settings.h"
+#include "gateway/hooks/app.h"
 #include "gateway/run/publish.h"
 
 namespace gateway {
@@ -18,6 +19,7 @@ struct RunOptions {
   std::optional<base::IpAddress> map_host;  // stands for this host's loopback inside
   std::string audit_path;                   // empty: as the settings say
   std::vector<std::string> command;         // the program and its arguments, at least one word
+  hooks::App* app = nullptr;                // null: plain liftgate
 };
 
 /// Why `address` cannot stand for the host's loopback inside; nothing: it can.

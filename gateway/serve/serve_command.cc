@@ -73,16 +73,18 @@ void block_stop_signals() {
 
 }  // namespace
 
-int serve(const Settings& settings, const std::string& config_path) {
+int serve(const Settings& settings, const std::string& config_path, hooks::App* app) {
   configure_log(settings.log);
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   asio::io_context context;
-  auto gateway = Gateway::create(context, settings, GatewayAddresses{});
+  auto gateway = Gateway::create(context, settings, GatewayAddresses{}, app);
   if (!gateway) {
     return fail(gateway.error());
   }
-  (*gateway)->set_configuration(config_path, load_config_while_confined);
+  (*gateway)->set_configuration(config_path, [app](const std::string& path) {
+    return load_config_while_confined(path, hooks::default_settings(app));
+  });
   const Signals signals(context, **gateway, !config_path.empty());
   if (const auto opened = (*gateway)->open_control(); !opened) {
     return fail(opened.error());
@@ -96,7 +98,11 @@ int serve(const Settings& settings, const std::string& config_path) {
   if (const auto opened = (*gateway)->open_published_ports(); !opened) {
     return fail(opened.error());
   }
-  confine_gateway(netns::Role::kGateway, settings, config_path);
+  if (hooks::may_be_confined(app)) {
+    confine_gateway(netns::Role::kGateway, settings, config_path);
+  } else {
+    log_info("not confined: the app has not said that it can be");
+  }
   log_info("ready control={}", settings.control_path);
   context.run();
   gateway->reset();

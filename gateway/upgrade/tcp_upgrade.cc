@@ -13,6 +13,7 @@
 #include "base/endpoint.h"
 #include "gateway/descriptors.h"
 #include "gateway/flow/sandbox_plan.h"
+#include "gateway/hooks/hook_desk.h"
 #include "gateway/loop/tcp_socket.h"
 #include "gateway/upgrade/mss.h"
 #include "gateway/upgrade/socket_error.h"
@@ -57,9 +58,33 @@ TcpUpgrade::Session* TcpUpgrade::session(FlowIndex flow) {
   return index == flows::kNone32 ? nullptr : sessions_[index].get();
 }
 
+const Fd& TcpUpgrade::client_of(const Session& session) {
+  if (session.lent) {
+    return session.lent->client();
+  }
+  return session.relay ? session.relay->client() : session.client;
+}
+
+HookDesk::Relayed TcpUpgrade::relayed_by(const Session& session) {
+  if (session.lent) {
+    const auto returned = session.lent->returned().value_or(LentSockets::Return{});
+    return {.client = session.lent->client(),
+            .upstream = session.lent->upstream(),
+            .up_bytes = returned.up_bytes,
+            .down_bytes = returned.down_bytes};
+  }
+  if (!session.relay) {
+    return {.client = session.client, .upstream = session.upstream};
+  }
+  return {.client = session.relay->client(),
+          .upstream = session.relay->upstream(),
+          .up_bytes = session.relay->up_bytes(),
+          .down_bytes = session.relay->down_bytes()};
+}
+
 // What the kernel has measured of the client's side, for the audit log.
 void TcpUpgrade::take_measurements(const Session& session) {
-  const Fd& client = session.relay ? session.relay->client() : session.client;
+  const Fd& client = client_of(session);
   tcp_info info{};
   socklen_t size = sizeof(info);
   if (client.is_open() && ::getsockopt(client.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
@@ -71,6 +96,15 @@ void TcpUpgrade::take_measurements(const Session& session) {
 
 void TcpUpgrade::free_session(Session& session) {
   take_measurements(session);
+  if (session.let_in && hooks_->wants_closed()) {
+    hooks_->closed(session.flow, relayed_by(session));
+  }
+  if (session.lent) {
+    session.lent->take_back();
+    session.lent.reset();
+  }
+  session.asked = false;
+  session.let_in = false;
   if (session.dialling) {
     end_dial(session);
   }
@@ -109,7 +143,9 @@ void TcpUpgrade::open(FlowIndex flow, const RawPacket& syn, const flows::Packet&
 void TcpUpgrade::open_accepted(FlowIndex flow, Fd client) {
   Session& session = new_session(flow);
   session.client = std::move(client);
-  dial(session);
+  if (lets_in(session)) {
+    dial(session);
+  }
 }
 
 void TcpUpgrade::hold(Session& session, const RawPacket& syn, const flows::Packet& parsed) {
@@ -184,7 +220,11 @@ void TcpUpgrade::reset_unaccepted(FlowIndex flow) {
 }
 
 void TcpUpgrade::dial(Session& session) {
-  auto socket = start_dial(session);
+  auto own = socket_of_app(session);
+  if (!own) {
+    return;
+  }
+  auto socket = own->is_open() ? base::Result<Fd, int>(std::move(*own)) : start_dial(session);
   session.awaits_socket = !socket && socket.error() == EAGAIN;
   if (session.awaits_socket) {
     awaiting_sockets_.push_back(session.index);
@@ -202,6 +242,37 @@ void TcpUpgrade::dial(Session& session) {
   }
   session.dialling = true;
   ++flows_.tunnel(flows_[session.flow].tunnel)->tenant().dials;
+}
+
+// Asks once for each flow, although a dial that waits for a socket begins again.
+std::optional<Fd> TcpUpgrade::socket_of_app(Session& session) {
+  using Kind = hooks::EgressRuling::Kind;
+  if (hooks_ == nullptr || std::exchange(session.asked, true)) {
+    return Fd();
+  }
+  hooks::EgressRuling ruling = hooks_->egress(session.flow);
+  if (ruling.kind == Kind::kRefuse) {
+    if (session.syn) {
+      owner_.refuse(session.flow, session.syn->packet(), std::nullopt);
+    }
+    flows_.retire(session.flow, EndReason::kBlocked, loop_.now());
+    return std::nullopt;
+  }
+  if (ruling.kind == Kind::kConnectTo) {
+    flows_[session.flow].upstream = ruling.to;
+  }
+  return std::move(ruling.socket);
+}
+
+bool TcpUpgrade::lets_in(Session& session) {
+  if (hooks_ == nullptr) {
+    return true;
+  }
+  session.let_in = hooks_->lets_in(session.flow);
+  if (!session.let_in) {
+    flows_.retire(session.flow, EndReason::kBlocked, loop_.now());
+  }
+  return session.let_in;
 }
 
 // A connecting socket, or the errno why there is none.
@@ -255,7 +326,12 @@ void TcpUpgrade::dial_answered(Session& session) {
   end_dial(session);
   if (error != 0) {
     dial_failed(session, error);
-  } else if (session.client.is_open()) {
+    return;
+  }
+  if (hooks_ != nullptr) {
+    hooks_->established(session.flow, session.upstream);
+  }
+  if (session.client.is_open()) {
     start_relay(session);
   } else {
     admit_syn(session);
@@ -288,6 +364,9 @@ void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
   session->syn.reset();
   session->client = std::move(client);
   flows_.set_state(flow, FlowState::kEstablished, loop_.now());
+  if (!lets_in(*session)) {
+    return;
+  }
   if (session->upstream.is_open()) {
     start_relay(*session);
   } else {
@@ -299,13 +378,46 @@ void TcpUpgrade::start_relay(Session& session) {
   if (flows_[session.flow].state == FlowState::kDialing) {  // published: nothing was held
     flows_.set_state(session.flow, FlowState::kEstablished, loop_.now());
   }
+  const auto pipeline =
+      hooks_ == nullptr ? hooks::PipelineRuling::kRelay : hooks_->pipeline(session.flow);
+  if (pipeline == hooks::PipelineRuling::kTake) {
+    lend(session);
+    return;
+  }
   session.relay.emplace(loop_, pipes_, std::move(session.client), std::move(session.upstream),
                         session);
   ++relays_;
+  if (pipeline == hooks::PipelineRuling::kWatch) {
+    session.relay->watch(session);
+  }
   if (!session.relay->start()) {
     owner_.dropped(session.flow, Drop::kNoDescriptor);
     flows_.retire(session.flow, EndReason::kNoDescriptor, loop_.now());
   }
+}
+
+void TcpUpgrade::lend(Session& session) {
+  auto lent =
+      std::make_shared<LentSockets>(std::move(session.client), std::move(session.upstream), loop_);
+  lent->set_given_back(
+      [this, index = session.index, sockets = lent.get()] { given_back(index, sockets); });
+  session.lent = lent;
+  hooks_->take(session.flow, hooks::TakenConnection(std::move(lent)));
+}
+
+// Posted, so the session may have ended meanwhile, and be another's.
+void TcpUpgrade::given_back(std::uint32_t index, const LentSockets* sockets) {
+  Session& session = *sessions_[index];
+  const auto returned = session.lent.get() == sockets ? session.lent->returned() : std::nullopt;
+  if (returned) {
+    flows_.retire(session.flow, returned->was_finished ? EndReason::kClosed : EndReason::kBlocked,
+                  loop_.now());
+  }
+}
+
+bool TcpUpgrade::Session::passes(flows::Side sender, std::uint64_t offset,
+                                 std::span<const std::byte> bytes) {
+  return upgrade->hooks_->passes(flow, sender, offset, bytes);
 }
 
 void TcpUpgrade::relay_ended(Session& session, TcpRelay::Outcome outcome) {

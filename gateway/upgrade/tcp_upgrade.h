@@ -30,10 +30,12 @@
 #include "flows/reply.h"
 #include "gateway/downgrade/tcp_downgrade.h"
 #include "gateway/flow/flow_keeper.h"
+#include "gateway/hooks/hook_desk.h"
 #include "gateway/loop/event_loop.h"
 #include "gateway/onramp/raw_packet.h"
 #include "gateway/relay/pipe_pool.h"
 #include "gateway/relay/tcp_relay.h"
+#include "gateway/upgrade/lent_sockets.h"
 #include "gateway/upgrade/sandbox_link.h"
 #include "nat/icmp_error_rewrite.h"
 
@@ -56,6 +58,9 @@ class TcpUpgrade final {
   TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox, TcpDowngrade& downgrade,
              Handshake handshake, Owner& owner);
   ~TcpUpgrade();
+
+  /// Before the first flow; without, no app is asked.
+  void set_hooks(HookDesk& hooks) { hooks_ = &hooks; }
 
   /// The first SYN of a flow that has just been opened, as it came in.
   void open(flows::FlowIndex flow, const RawPacket& syn, const flows::Packet& parsed);
@@ -101,12 +106,15 @@ class TcpUpgrade final {
     }
   };
   // Serves one flow. epoll and the relay know its address.
-  struct Session final : EventLoop::Handler, TcpRelay::Owner {
+  struct Session final : EventLoop::Handler, TcpRelay::Owner, TcpRelay::Watcher {
     void on_ready(std::uint32_t /*events*/) override { upgrade->dial_answered(*this); }
     void relay_ended(TcpRelay& /*relay*/, TcpRelay::Outcome outcome) override {
       upgrade->relay_ended(*this, outcome);
     }
     void relay_lingers(TcpRelay& /*relay*/) override { upgrade->lingering_.push_back(index); }
+
+    bool passes(flows::Side sender, std::uint64_t offset,
+                std::span<const std::byte> bytes) override;
 
     TcpUpgrade* upgrade = nullptr;
     std::uint32_t index = 0;
@@ -115,22 +123,35 @@ class TcpUpgrade final {
     base::Fd client;                              // eager or published: waiting for the dial
     std::unique_ptr<HeldSyn> syn;
     std::optional<TcpRelay> relay;
+    std::shared_ptr<LentSockets> lent;  // instead of the relay: an app has the sockets
     bool dialling = false;
     bool awaits_socket = false;  // while dialling: the pool is empty
+    bool asked = false;          // an app, about the upstream
+    bool let_in = false;         // by an app, which is told of the end
   };
 
   Session& new_session(flows::FlowIndex flow);
   Session* session(flows::FlowIndex flow);
+  static const base::Fd& client_of(const Session& session);
+  static HookDesk::Relayed relayed_by(const Session& session);
   void take_measurements(const Session& session);
   void free_session(Session& session);
   void hold(Session& session, const RawPacket& syn, const flows::Packet& parsed);
   void admit_syn(Session& session);
   void dial(Session& session);
   base::Result<base::Fd, int> start_dial(const Session& session);
+  // The app's own socket to the upstream, closed where it has none. Nothing: the app has refused,
+  // and the flow is over.
+  std::optional<base::Fd> socket_of_app(Session& session);
+  // Whether the app lets the client in; else the flow is over.
+  bool lets_in(Session& session);
   void dial_answered(Session& session);
   void dial_failed(Session& session, int error, flows::Drop lack = flows::Drop::kNoDescriptor);
   void end_dial(Session& session);
   void start_relay(Session& session);
+  // An app relays, and given_back() follows.
+  void lend(Session& session);
+  void given_back(std::uint32_t session, const LentSockets* sockets);
   void relay_ended(Session& session, TcpRelay::Outcome outcome);
 
   EventLoop& loop_;
@@ -139,6 +160,7 @@ class TcpUpgrade final {
   TcpDowngrade& downgrade_;
   Handshake handshake_;
   Owner& owner_;
+  HookDesk* hooks_ = nullptr;
   PipePool pipes_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<std::uint32_t> free_;

@@ -1,5 +1,6 @@
-// Any packet that parses: with new ends it parses to exactly those and its checksum is right, all
-// other bytes are as before, and the old ends give the old bytes back. The same for its MSS.
+// Any packet that parses: with other bytes in its payload and its checksum renewed, it parses, and
+// its checksum is right. And with new ends it parses to exactly those and its checksum is right,
+// all other bytes are as before, and the old ends give the old bytes back. The same for its MSS.
 //
 // The input: two times 16 bytes of address and 2 of port, 2 bytes of MSS, then a PacketInput.
 
@@ -11,6 +12,8 @@
 #include "base/byte_order.h"
 #include "base/check.h"
 #include "flows/packet.h"
+#include "flows/reply.h"
+#include "nat/payload_change.h"
 #include "nat/rewrite.h"
 #include "tests/fuzz/packet_input.h"
 
@@ -119,6 +122,22 @@ void check_clamp(const Bytes& before, const VnetHeader& vnet, const Packet& pack
   CHECK(without_checksums(twice, packet) == without_checksums(after, packet));
 }
 
+void check_renewal(const Bytes& before, const VnetHeader& vnet, const Packet& packet) {
+  Bytes after = before;
+  for (std::size_t i = packet.payload_offset; i < after.size(); i += 3) {
+    after[i] ^= std::byte{0x5a};
+  }
+  nat::renew_checksum(after, packet, vnet);
+
+  const auto again = flows::parse(after, vnet);
+  CHECK(again.has_value());
+  const bool has_none = packet.protocol == Protocol::kUdp && packet.is_v4() &&
+                        load_be<std::uint16_t>(before, packet.transport_offset + 6U) == 0;
+  if (fuzz::has_full_checksum(packet, vnet) && !has_none) {
+    CHECK(fuzz::checksum_is_right(after, *again));
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -133,6 +152,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   check_rewrite(bytes, input.vnet, *packet, ends_for(all, *packet));
+  if (!flows::is_icmp_error(*packet)) {  // whose payload is a packet
+    check_renewal(bytes, input.vnet, *packet);
+  }
   check_clamp(bytes, input.vnet, *packet, load_be<std::uint16_t>(all, 2 * kEndBytes));
   return 0;
 }

@@ -75,6 +75,8 @@ TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(parse({"config", "check", "--", "-f"}).config_path, "-f");
   EXPECT_EQ(parse({"doctor"}).command, Command::kDoctor);
   EXPECT_TRUE(parse({"doctor", "--json"}).json);
+  EXPECT_EQ(parse({"hooks"}).command, Command::kHooks);
+  EXPECT_TRUE(parse({"hooks", "--json"}).json);
 }
 
 TEST(CommandLine, UsageErrorsAreOneExactSentence) {

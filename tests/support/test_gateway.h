@@ -68,6 +68,13 @@ class TestGateway : public gateway::StatusSource {
     return explanation;
   }
 
+  base::Result<gateway::HookReport, std::string> hooks_of(std::uint64_t flow) override {
+    if (hooks.flow != flow) {
+      return base::Unexpected{std::string("no hooks of flow 1 are known")};
+    }
+    return hooks;
+  }
+
   gateway::ReloadReport reload(const std::string& path) override {
     asked_config = path;
     return reloaded;
@@ -115,6 +122,7 @@ class TestGateway : public gateway::StatusSource {
   gateway::ExplainQuery asked;       // last, by explain()
   std::string asked_config;          // last, by reload()
   gateway::ReloadReport reloaded;    // its answer
+  gateway::HookReport hooks;         // of the flow that it names
   gateway::Explanation explanation;  // its answer; says nothing: it refuses
 };
 

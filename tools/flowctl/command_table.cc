@@ -133,6 +133,8 @@ const std::vector<OptionInfo>& options() {
       {Option::kTunnel, "--tunnel", "", "NAME",
        "where it comes from, or its id. Default: the tunnel that claims the source,\n"
        "else the only one of the tenant"},
+      {Option::kHooks, "--hooks", "", "",
+       "which hooks of an app have run for it, how long, and what each decided"},
       {Option::kName, "--name", "", "HOST", "as if the destination had been looked up as that"},
   };
   return kOptions;
@@ -169,9 +171,9 @@ const std::vector<CommandInfo>& commands() {
        "flow",
        Operands::kFlowId,
        "all about one flow",
-       {},
+       {Option::kHooks},
        kFlow,
-       {"flowctl flow 17"}},
+       {"flowctl flow 17", "flowctl flow 17 --hooks"}},
       {Command::kKill,
        "kill",
        Operands::kFlowId,

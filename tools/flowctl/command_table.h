@@ -50,6 +50,7 @@ enum class Option : std::uint8_t {
   kTenant,
   kTunnel,
   kName,
+  kHooks,
 };
 
 struct OptionInfo {

@@ -14,6 +14,7 @@
 #include "tools/flowctl/explain_command.h"
 #include "tools/flowctl/flow_output.h"
 #include "tools/flowctl/gateway_access.h"
+#include "tools/flowctl/hooks_command.h"
 #include "tools/flowctl/human.h"
 #include "tools/flowctl/reply.h"
 #include "tools/flowctl/stats_watch.h"
@@ -336,7 +337,8 @@ Done run_command(const Context& context) {
     case Command::kFlows:
       return flows(context);
     case Command::kFlow:
-      return flow(context);
+      return context.options.hooks ? hooks_of_flow(context.options, context.output, context.colours)
+                                   : flow(context);
     case Command::kKill:
       return kill(context);
     case Command::kNat:

@@ -25,6 +25,7 @@ NameBook::NameBook(Names tenants, Names tunnels, Names rules)
     : tenants_(std::move(tenants)), tunnels_(std::move(tunnels)), rules_(std::move(rules)) {
   tunnels_.emplace(flows::kNone32, "-");
   rules_.emplace(flows::kDefaultRule, gateway::kDefaultRuleName);
+  rules_.emplace(flows::kHookRule, gateway::kHookRuleName);
 }
 
 const std::string& NameBook::name_in(Names& names, std::uint32_t number) const {

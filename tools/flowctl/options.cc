@@ -143,6 +143,9 @@ class Reader {
       case Option::kLimit:
         options_.limit = positive(info, value);
         return;
+      case Option::kHooks:
+        options_.hooks = true;
+        return;
       case Option::kWatch:
         options_.watch = true;
         return;

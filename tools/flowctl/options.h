@@ -32,6 +32,7 @@ struct Options {
   std::optional<std::chrono::milliseconds> interval;
   FlowOrder flow_order{};  // kFlows
   bool once = false;       // kTop
+  bool hooks = false;      // kFlow
   bool watch = false;      // kStats
   std::string shell;       // kCompletion
   std::optional<std::uint64_t> limit;

@@ -13,7 +13,8 @@ using Kind = ControlRequest::Kind;
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::string_view kKinds =
-    "ping, tunnels, tenants, flows, kill, nat, stats, drops, events, capture, explain, reload";
+    "ping, tunnels, tenants, flows, kill, nat, stats, drops, events, capture, explain, reload, "
+    "hooks";
 
 auto parsed(std::string_view line) {
   return parse_request(std::as_bytes(std::span(line)));

@@ -16,6 +16,7 @@
 #include <atomic>
 #include <chrono>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -103,7 +104,8 @@ std::string pattern(std::size_t bytes) {
 
 class RelayTest : public testing::Test, public TcpRelay::Owner {
  protected:
-  RelayTest() {
+  RelayTest() : RelayTest(nullptr) {}
+  explicit RelayTest(TcpRelay::Watcher* watcher) {
     Pair up = connected_pair();
     Pair down = connected_pair();
     client_ = std::move(up.far);
@@ -111,6 +113,9 @@ class RelayTest : public testing::Test, public TcpRelay::Owner {
     set_relay_options(up.near);
     set_relay_options(down.near);
     relay_.emplace(loop_, pipes_, std::move(up.near), std::move(down.near), *this);
+    if (watcher != nullptr) {
+      relay_->watch(*watcher);
+    }
     EXPECT_TRUE(relay_->start());
     loop_.set_tick(20ms, [this](base::Instant now) {
       if (relay_ && relay_->is_resetting()) {
@@ -152,6 +157,62 @@ class RelayTest : public testing::Test, public TcpRelay::Owner {
   std::uint64_t down_bytes_ = 0;
   std::thread thread_;
 };
+
+// Has seen enough of a side after `most` bytes.
+struct Recorder final : TcpRelay::Watcher {
+  bool passes(flows::Side sender, std::uint64_t offset, std::span<const std::byte> bytes) override {
+    std::string& seen = sender == flows::Side::kInitiator ? of_client : of_upstream;
+    EXPECT_EQ(offset, seen.size());
+    seen.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return seen.size() < most;
+  }
+
+  std::size_t most = 100'000;
+  std::string of_client;
+  std::string of_upstream;
+};
+struct HasRecorder {
+  Recorder recorder_;
+};
+class WatchedRelayTest : protected HasRecorder, public RelayTest {
+ protected:
+  WatchedRelayTest() : RelayTest(&recorder_) {}
+};
+
+TEST_F(WatchedRelayTest, ShowsWhatPassesUntilItsWatcherHasSeenEnough) {
+  const std::string request = pattern(3 << 20);
+  std::thread server([&] {
+    EXPECT_EQ(receive_all(upstream_).bytes, request);
+    EXPECT_TRUE(send_all(upstream_, "short"));
+    ::shutdown(upstream_.get(), SHUT_WR);
+  });
+  ASSERT_TRUE(send_all(client_, request));
+  ::shutdown(client_.get(), SHUT_WR);
+  EXPECT_EQ(receive_all(client_).bytes, "short");
+  server.join();
+
+  ASSERT_EQ(outcome(), TcpRelay::Outcome::kClosed);
+  EXPECT_GE(recorder_.of_client.size(), recorder_.most);
+  EXPECT_LT(recorder_.of_client.size(), recorder_.most + 64 * 1024);
+  EXPECT_EQ(recorder_.of_client, request.substr(0, recorder_.of_client.size()));
+  EXPECT_EQ(recorder_.of_upstream, "short");
+}
+
+// A receiver that takes nothing for a while, so that bytes wait in the pipe.
+TEST_F(WatchedRelayTest, ShowsEachByteOnceWhereTheReceiverIsSlow) {
+  recorder_.most = std::size_t{1} << 30U;
+  const std::string request = pattern(12 << 20);
+  std::thread client([&] {
+    EXPECT_TRUE(send_all(client_, request));
+    ::shutdown(client_.get(), SHUT_WR);
+  });
+  std::this_thread::yield();
+  EXPECT_EQ(receive_all(upstream_).bytes, request);
+  ::shutdown(upstream_.get(), SHUT_WR);
+  client.join();
+  ASSERT_EQ(outcome(), TcpRelay::Outcome::kClosed);
+  EXPECT_TRUE(recorder_.of_client == request);
+}
 
 TEST_F(RelayTest, CarriesBytesBothWaysAndEndsWithBothFins) {
   const std::string request = pattern(3 << 20);

@@ -1,0 +1,59 @@
+#include "gateway/hooks/hook_runner.h"
+
+#include "base/utf8.h"
+#include "gateway/log.h"
+
+namespace gateway::hooks {
+
+std::string answer_text(const FlowRuling& ruling) {
+  return std::string(name(ruling.kind)) + (ruling.to ? " to " + ruling.to->to_string() : "");
+}
+
+std::string answer_text(const EgressRuling& ruling) {
+  const bool elsewhere = ruling.kind == EgressRuling::Kind::kConnectTo;
+  return std::string(name(ruling.kind)) + (elsewhere ? " " + ruling.to.to_string() : "");
+}
+
+std::string answer_text(IngressRuling ruling) {
+  return std::string(name(ruling));
+}
+
+std::string answer_text(PacketRuling ruling) {
+  return std::string(name(ruling));
+}
+
+std::string answer_text(const ContextAnswer& answer) {
+  return std::string(name(answer.kind));
+}
+
+std::string answer_text(PipelineRuling ruling) {
+  return std::string(name(ruling));
+}
+
+std::string answer_text(Watching watching) {
+  return std::string(name(watching));
+}
+
+std::string answer_text(const Refusal& refusal) {
+  return refusal ? "refuse" : "agree";
+}
+
+void HookRunner::Timing::write(std::uint64_t flow, HookId id, const std::string& answer,
+                               bool failed) const {
+  HookCall call{.hook = id, .failed = failed, .at = begin_, .took = base::Clock::now() - begin_};
+  call.set_text(answer);
+  runner_.trace_.add(flow, call);
+}
+
+void HookRunner::failed(std::uint64_t flow, HookId id, const char* why, const Timing& timing) {
+  ++failures_[static_cast<std::size_t>(id)];
+  if (trace_.is_on()) {
+    timing.write(flow, id, "", /*failed=*/true);
+  }
+  if (lines_.take(base::Clock::now())) {
+    log_error("hook failed hook={} flow={} failures={} error=\"{}\"", info(id).name, flow,
+              failures(id), base::printable(why));
+  }
+}
+
+}  // namespace gateway::hooks

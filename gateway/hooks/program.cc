@@ -1,0 +1,35 @@
+#include <exception>
+#include <iostream>
+#include <system_error>
+
+#include "gateway/cli.h"
+#include "gateway/descriptors.h"
+#include "gateway/hooks/app.h"
+#include "gateway/log.h"
+#include "netns/sandbox.h"
+
+namespace gateway::hooks {
+
+int run_program(App* app, int argc, char** argv) {
+  if (const auto status = netns::helper_main(argc, argv)) {
+    return *status;
+  }
+  const std::string name = app == nullptr ? "liftgate" : app->info().name;
+  try {
+    return command_line_main(argc, argv, app);
+  } catch (const std::system_error& why) {
+    const base::Error error{why.code(), why.what(), {}};
+    const std::string cure = with_descriptor_cure(error).cure;
+    std::cerr << name << ": " << why.what() << (cure.empty() ? "" : ". ") << cure << '\n';
+    return kExitFailed;
+  } catch (const std::exception& why) {  // a library's last word: we throw nothing ourselves
+    std::cerr << name << ": " << why.what() << '\n';
+    return kExitFailed;
+  }
+}
+
+void log(std::string_view message) {
+  log_info("{}", message);
+}
+
+}  // namespace gateway::hooks

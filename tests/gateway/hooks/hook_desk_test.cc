@@ -1,0 +1,207 @@
+#include "gateway/hooks/hook_desk.h"
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "gateway/flow/flow_region.h"
+#include "tests/support/packet_builder.h"
+
+namespace gateway {
+namespace {
+
+using flows::Action;
+using hooks::EgressRuling;
+using hooks::FlowRuling;
+using std::chrono_literals::operator""s;
+
+struct SilentTunnel final : Tunnel {
+  using Tunnel::Tunnel;
+  flows::WireCount send(const RawPacket& /*packet*/, const flows::Packet& /*parsed*/) override {
+    return {};
+  }
+};
+
+// What the app below is to answer, and what it was asked and told.
+struct Script {
+  FlowRuling ruling;
+  bool throws = false;
+  EgressRuling egress;
+  std::string remembered;  // put into the flow's context, when not empty
+
+  int asked = 0;
+  std::optional<FlowRuling> ruled;
+  std::string rule, tenant, tunnel, user;
+  std::string ended_with;  // the context that flow_end has found
+  flows::WireCount up;
+};
+
+class Scripted final : public hooks::ShardHooks,
+                       public hooks::FlowDecide,
+                       public hooks::FlowEnd,
+                       public hooks::EgressDecide {
+ public:
+  explicit Scripted(Script& script) : script_(script) {}
+
+  FlowRuling flow_decide(const hooks::FlowStart& start) override {
+    ++script_.asked;
+    script_.ruled = start.ruled;
+    script_.rule = start.rule;
+    script_.tenant = start.flow.tenant;
+    script_.tunnel = start.flow.tunnel.name;
+    script_.user = start.flow.tunnel.label("user").value_or("");
+    if (!script_.remembered.empty()) {
+      start.flow.context.emplace<std::string>(script_.remembered);
+    }
+    if (script_.throws) {
+      throw std::runtime_error("no");
+    }
+    return script_.ruling;
+  }
+  void flow_end(const hooks::FlowEnded& ended) override {
+    const auto* remembered = ended.flow.context.get<std::string>();
+    script_.ended_with = remembered == nullptr ? "nothing" : *remembered;
+    script_.up = ended.up;
+  }
+  EgressRuling egress_decide(const hooks::EgressStart& /*start*/) override {
+    return std::move(script_.egress);
+  }
+
+ private:
+  Script& script_;
+};
+
+Settings settings() {
+  Settings small = default_settings();
+  small.flows.max = 16;
+  small.nat.bindings = 16;
+  small.rules = {{.name = "web", .match = {}, .action = Action::kUpgrade}};
+  return small;
+}
+
+TunnelInfo tunnel_info() {
+  TunnelInfo info;
+  info.id = 3;
+  info.name = "laptop";
+  info.labels = {{"user", "alice"}};
+  return info;
+}
+
+class HookDeskTest : public testing::Test {
+ protected:
+  HookDeskTest() {
+    keeper_.set_observer(desk_);
+    keeper_.add_tunnel(tunnel_);
+  }
+
+  Decision decide(const std::string& to = "192.0.2.1:80") {
+    const auto bytes = test_support::udp("100.64.0.2:4000", to).build();
+    packet_ = *flows::parse(bytes, {});
+    const FlowFacts facts = facts_of(packet_, tenant_, &tunnel_, keeper_, now_);
+    return desk_.decide(rulings_.decide(facts), facts, tunnel_, &packet_);
+  }
+  flows::FlowIndex open(const Decision& decision) {
+    return keeper_
+        .open(flows::key_of(1, packet_),
+              {.tunnel = tunnel_,
+               .action = decision.action,
+               .rule = decision.rule,
+               .upstream = packet_.destination,
+               .state = flows::FlowState::kEstablished},
+              now_)
+        .value();
+  }
+
+  base::Instant now_{100s};
+  Settings settings_ = settings();
+  FlowRegion region_ = FlowRegion::create(flows::FlowTable::region_bytes(16)).value();
+  std::unique_ptr<AuditLog> audit_ = AuditLog::open("", {}).value();
+  FlowQuota quota_{16};
+  FlowKeeper keeper_{region_, settings_, {.low = 1, .high = 2},
+                     *audit_, now_,      {.shard = 0, .quota = quota_}};
+  Rulings rulings_{std::make_shared<const Policy>(settings_)};
+  Script script_;
+  HookDesk desk_{std::make_unique<Scripted>(script_), settings_, keeper_, rulings_};
+  Tenant tenant_{settings_.tenants.front()};
+  SilentTunnel tunnel_{tunnel_info(), tenant_};
+  flows::Packet packet_;
+};
+
+TEST_F(HookDeskTest, AppIsToldWhoAsksAndWhatTheRulesSay) {
+  EXPECT_EQ(decide().rule, 0);  // it had no opinion
+  EXPECT_EQ(script_.ruled, FlowRuling::upgrade());
+  EXPECT_EQ(script_.rule, "web");
+  EXPECT_EQ(script_.tenant, "default");
+  EXPECT_EQ(script_.tunnel, "laptop");
+  EXPECT_EQ(script_.user, "alice");
+}
+
+TEST_F(HookDeskTest, AppHasTheLastWord) {
+  script_.ruling = FlowRuling::reject();
+  EXPECT_EQ(decide().action, Action::kReject);
+  EXPECT_EQ(decide().rule, flows::kHookRule);
+  script_.ruling = FlowRuling::upgrade_then_downgrade();
+  EXPECT_TRUE(decide().then_downgrade);
+  script_.ruling = FlowRuling::redirect(*base::Endpoint::parse("127.0.0.1:9"));
+  EXPECT_EQ(decide().redirect->address.to_string(), "127.0.0.1");
+}
+
+TEST_F(HookDeskTest, AnswerThatIsTheRulesOwnLeavesTheRule) {
+  script_.ruling = FlowRuling::upgrade();
+  EXPECT_EQ(decide().rule, 0);
+}
+
+TEST_F(HookDeskTest, RulesDecideWhereTheAppThrows) {
+  script_.ruling = FlowRuling::drop();
+  script_.throws = true;
+  EXPECT_EQ(decide().action, Action::kUpgrade);
+}
+
+TEST_F(HookDeskTest, DatagramsAreNotRedirectedToTheOtherFamily) {
+  script_.ruling = FlowRuling::redirect(*base::Endpoint::parse("[::1]:9"));
+  EXPECT_EQ(decide().redirect, std::nullopt);
+}
+
+TEST_F(HookDeskTest, ContextIsCarriedFromTheFirstPacketToTheEnd) {
+  script_.remembered = "session 7";
+  const auto flow = open(decide());
+  script_.remembered.clear();
+  const auto other = open(decide("192.0.2.9:80"));
+  keeper_[flow].up = {.packets = 3, .bytes = 99};
+  keeper_.end(flow, flows::EndReason::kClosed);
+  EXPECT_EQ(script_.ended_with, "session 7");
+  EXPECT_EQ(script_.up.bytes, 99U);
+  keeper_.end(other, flows::EndReason::kClosed);
+  EXPECT_EQ(script_.ended_with, "nothing");
+}
+
+TEST_F(HookDeskTest, ContextOfAFlowThatWasNotOpenedIsNobodyElses) {
+  script_.remembered = "refused";
+  decide();
+  packet_.source.port = base::Port{4001};  // a published port's flow, of which nobody was asked
+  const auto flow = open({.action = Action::kUpgrade});
+  keeper_.end(flow, flows::EndReason::kClosed);
+  EXPECT_EQ(script_.ended_with, "nothing");
+}
+
+TEST_F(HookDeskTest, EgressRulingIsTheApps) {
+  const auto flow = open(decide());
+  script_.egress = EgressRuling::connect_to(*base::Endpoint::parse("192.0.2.7:7"));
+  EXPECT_EQ(desk_.egress(flow).to.to_string(), "192.0.2.7:7");
+}
+
+TEST_F(HookDeskTest, EgressWithoutASocketOrThroughATunnelIsAsUsual) {
+  const auto flow = open(decide());
+  script_.egress = EgressRuling::use({});
+  EXPECT_EQ(desk_.egress(flow).kind, EgressRuling::Kind::kConnect);
+  keeper_[flow].peer_tunnel = 3;  // upgraded, then downgraded
+  script_.egress = EgressRuling::connect_to(*base::Endpoint::parse("192.0.2.7:7"));
+  EXPECT_EQ(desk_.egress(flow).kind, EgressRuling::Kind::kConnect);
+  keeper_[flow].peer_tunnel = flows::kNone32;
+}
+
+}  // namespace
+}  // namespace gateway
