@@ -1,9 +1,11 @@
-# liftgate_library(<name> [FROM <folder or file>...] [USES <library>...] [LINKS <target>...])
+# liftgate_library(<name> [FROM <folder or file>...] [USES <library>...] [LINKS <target>...]
+#                  [HEADERS <target>...])
 # One static library per folder, of that name: every .cc below it but main.cc, and but what another
-# library has taken FROM it before. USES is the folder's row in the README's layout table;
+# library has taken FROM it before. HEADERS are linked for their headers only, which whoever uses the
+# installed library does not need. USES is the folder's row in the README's layout table;
 # tests/repo/include_direction_test.cc keeps the includes to it.
 function(liftgate_library folder)
-  cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "FROM;USES;LINKS")
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "FROM;USES;LINKS;HEADERS")
   if(NOT ARG_FROM)
     set(ARG_FROM ${folder})
   endif()
@@ -19,8 +21,12 @@ function(liftgate_library folder)
   set_property(GLOBAL APPEND PROPERTY LIFTGATE_TAKEN ${sources})
   list(TRANSFORM ARG_USES PREPEND liftgate_)
   add_library(liftgate_${folder} STATIC ${sources})
-  target_include_directories(liftgate_${folder} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_include_directories(liftgate_${folder} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>
+                                                       $<INSTALL_INTERFACE:include/liftgate>)
   target_link_libraries(liftgate_${folder} PUBLIC ${ARG_USES} ${ARG_LINKS})
+  foreach(target ${ARG_HEADERS})
+    target_link_libraries(liftgate_${folder} PUBLIC $<BUILD_INTERFACE:${target}>)
+  endforeach()
 
   # `all_verify_interface_header_sets` compiles headers alone. A header with a .cc of its own is
   # its first include (clang-format sees to that), so that one needs no second compilation.
@@ -29,9 +35,12 @@ function(liftgate_library folder)
     string(REGEX REPLACE "\\.cc$" ".h" header ${source})
     list(REMOVE_ITEM headers ${header})
   endforeach()
-  target_sources(liftgate_${folder} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR}
-                                         FILES ${headers})
-  set_target_properties(liftgate_${folder} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  # On a target of its own, because what a library has in its header set is installed with it.
+  add_library(liftgate_${folder}_headers INTERFACE)
+  target_sources(liftgate_${folder}_headers INTERFACE FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR}
+                                                      FILES ${headers})
+  target_link_libraries(liftgate_${folder}_headers INTERFACE liftgate_${folder})
+  set_target_properties(liftgate_${folder}_headers PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
 endfunction()
 
 # liftgate_program(<name> (MAIN <file> | FOLDER <folder>) USES <folder>...)

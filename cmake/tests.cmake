@@ -44,16 +44,38 @@ foreach(folder base flows nat netns gateway tools repo)
   gtest_discover_tests(unit_${folder} PROPERTIES LABELS ${label} TIMEOUT 60)
 endforeach()
 
+liftgate_program(every_hook MAIN integration/apps/every_hook.cc USES gateway)
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/integration/*_test.cc
      ${CMAKE_SOURCE_DIR}/integration/support/*.cc)
 add_executable(integration_tests ${sources})
 target_compile_definitions(integration_tests PRIVATE
   LIFTGATE_PROGRAM="$<TARGET_FILE:liftgate>" FLOWCTL_PROGRAM="$<TARGET_FILE:flowctl>"
-  LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
+  LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}" EVERY_HOOK_PROGRAM="$<TARGET_FILE:every_hook>"
+  LIFTGATE_EXAMPLES="${CMAKE_BINARY_DIR}/examples/build")
 target_link_libraries(integration_tests PRIVATE liftgate_netns liftgate_flows liftgate_test
                       nlohmann_json::nlohmann_json Threads::Threads)
-add_dependencies(integration_tests liftgate flowctl)
-gtest_discover_tests(integration_tests PROPERTIES LABELS integration TIMEOUT 120)
+add_dependencies(integration_tests liftgate flowctl every_hook)
+gtest_discover_tests(integration_tests TEST_FILTER -Examples.* TEST_LIST integration
+                     PROPERTIES LABELS integration TIMEOUT 120)
+
+# examples/ as whoever has only the installed library builds it, before the tests that run it.
+set(outside ${CMAKE_BINARY_DIR}/examples)
+add_test(NAME examples.install
+         COMMAND ${CMAKE_COMMAND} --install ${CMAKE_BINARY_DIR} --prefix ${outside}/prefix)
+add_test(NAME examples.configure
+         COMMAND ${CMAKE_COMMAND} -S ${CMAKE_SOURCE_DIR}/examples -B ${outside}/build
+                 -G ${CMAKE_GENERATOR}
+                 -DCMAKE_PREFIX_PATH=${outside}/prefix -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}
+                 "-DCMAKE_CXX_FLAGS=-O0 $<$<BOOL:${LIFTGATE_SANITIZE}>:-fsanitize=address,undefined>")
+add_test(NAME examples.build COMMAND ${CMAKE_COMMAND} --build ${outside}/build)
+set_tests_properties(examples.install PROPERTIES FIXTURES_SETUP installed)
+set_tests_properties(examples.configure PROPERTIES FIXTURES_REQUIRED installed
+                                                   FIXTURES_SETUP configured)
+set_tests_properties(examples.build PROPERTIES FIXTURES_REQUIRED configured FIXTURES_SETUP examples)
+set_tests_properties(examples.install examples.configure examples.build
+                     PROPERTIES LABELS integration TIMEOUT 600)
+gtest_discover_tests(integration_tests TEST_FILTER Examples.* TEST_LIST integration_of_examples
+                     PROPERTIES LABELS integration TIMEOUT 120 FIXTURES_REQUIRED examples)
 
 # Each tests/must_not_compile/<what>.cc compiles as it is, and must not with MUST_NOT_COMPILE.
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/must_not_compile/*.cc)

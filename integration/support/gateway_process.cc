@@ -116,6 +116,7 @@ std::vector<pid_t> descendants_of(pid_t pid) {
 GatewayProcess::GatewayProcess(const GatewayConfig& config)
     : has_onramp_(config.onramps.find("{dir}/onramp.sock") != std::string::npos),
       most_descriptors_(config.most_descriptors),
+      app_(config.program.empty() ? liftgate_program() : config.program),
       before_exec_(config.before_exec) {
   std::ofstream(file("config.yaml")) << yaml_of(config, directory_.path());
   start();
@@ -142,7 +143,7 @@ std::string flowctl_program() {
 }
 
 void GatewayProcess::start() {
-  Program::Words words = {liftgate_program(), "serve", "--config", file("config.yaml")};
+  Program::Words words = {app_, "serve", "--config", file("config.yaml")};
   if (most_descriptors_ > 0) {
     words.insert(words.begin(), {"prlimit", "--nofile=" + std::to_string(most_descriptors_)});
   }

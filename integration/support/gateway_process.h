@@ -32,6 +32,7 @@ struct GatewayConfig {
   std::string log = "{level: debug}";
   std::string more{};               // whole top-level keys
   int most_descriptors = 0;         // not of the file: the process's limit; 0: as ours
+  std::string program{};            // not of the file: an app to run; empty: liftgate
   bool (*before_exec)() = nullptr;  // not of the file: ProgramOptions has it
 };
 
@@ -87,6 +88,7 @@ class GatewayProcess {
   test_support::TempDirectory directory_;
   bool has_onramp_;
   int most_descriptors_;
+  std::string app_;  // empty: liftgate
   bool (*before_exec_)();
   std::optional<Program> program_;  // until it is stopped
   std::string last_log_;

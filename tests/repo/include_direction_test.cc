@@ -26,6 +26,7 @@ const std::map<std::string, std::vector<std::string>> kMayInclude = {
     {"tools/bench", {"base/", "flows/", "netns/"}},
     {"tools", {"base/", "flows/", "gateway/capture/", "gateway/control/", "gateway/inspect/"}},
     {"integration", {"base/", "flows/", "netns/", "tests/support/"}},
+    {"integration/apps", {"gateway/hooks/"}},
 };
 
 // The row that holds for `file`: that of the longest folder.
@@ -66,7 +67,7 @@ std::string folder_name(const testing::TestParamInfo<std::string>& tested) {
 INSTANTIATE_TEST_SUITE_P(Folders, IncludeDirection,
                          testing::Values("base", "flows", "nat", "netns", "gateway/inspect",
                                          "gateway/capture", "gateway", "tools/bench/micro",
-                                         "tools/bench", "tools", "integration"),
+                                         "tools/bench", "tools", "integration", "integration/apps"),
                          folder_name);
 
 }  // namespace
