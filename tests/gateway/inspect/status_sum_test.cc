@@ -22,11 +22,11 @@ GatewayStatus shard(std::uint32_t id, std::uint32_t other) {
   here.id = id;
   here.tunnels = 2;
   here.flows = 3;
-  here.max_flows = 100;
+  here.max_flows = id * 100;
   here.dials = 1;
   TenantStatus& elsewhere = status.tenants.emplace_back();
   elsewhere.id = other;
-  elsewhere.max_flows = 200;
+  elsewhere.max_flows = other * 100;
   std::ranges::sort(status.tenants, {}, &TenantStatus::id);
   status.rule_flows = {4, 5};
   status.default_rule_flows = 6;
