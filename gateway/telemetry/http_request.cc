@@ -23,9 +23,16 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(0, text.find_last_not_of(kBlank) + 1);
 }
 
-// False: the header is there twice, which is nobody's honest request.
+// RFC 9110 5.5. A lone CR or LF is a line's end to some who read it, and to others is not.
+bool is_field_value(std::string_view text) {
+  return std::ranges::none_of(text, [](char letter) {
+    return (letter >= '\0' && letter < ' ' && letter != '\t') || letter == '\x7f';
+  });
+}
+
+// False: it is no value, or the header is there twice, which is nobody's honest request.
 bool take(std::string_view value, std::string_view& into) {
-  if (into.data() != nullptr) {
+  if (into.data() != nullptr || !is_field_value(value)) {
     return false;
   }
   into = value;

@@ -17,8 +17,8 @@ struct HttpRequest {
 };
 
 /// Reads the request line of `head`, which ends with the empty line (RFC 9112 3), and the headers
-/// that we know. Nothing when it is none, or when one of those headers is there twice. The views
-/// are into `head`.
+/// that we know. Nothing when it is none, or when one of those headers is there twice or has
+/// control characters in it (RFC 9110 5.5). The views are into `head`.
 std::optional<HttpRequest> read_http_request(std::string_view head);
 
 /// The value of `key` in the query; nothing when it is not there. Not decoded.

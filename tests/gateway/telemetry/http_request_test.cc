@@ -35,6 +35,16 @@ TEST(HttpRequest, AHeaderThatDecidesMustNotBeThereTwice) {
   EXPECT_TRUE(is_read("GET / HTTP/1.1\r\nAccept: a\r\nAccept: b\r\n\r\n"));
 }
 
+TEST(HttpRequest, AHeaderThatDecidesHasNoControlCharacters) {
+  for (const std::string_view value :
+       {"gw\r", "gw\nx", "127.0.0.1\r\x01\nX: y", "g\x01w", "gw\x7f"}) {
+    EXPECT_FALSE(read_http_request("GET / HTTP/1.1\r\nHost: " + std::string(value) + "\r\n\r\n"));
+    EXPECT_FALSE(
+        read_http_request("GET / HTTP/1.1\r\nAuthorization: " + std::string(value) + "\r\n\r\n"));
+  }
+  EXPECT_TRUE(read_http_request("GET / HTTP/1.1\r\nHost:\tgw\t\r\n\r\n"));
+}
+
 TEST(HttpRequest, QueryHasValuesByTheirKeys) {
   EXPECT_EQ(query_value("by=rate&limit=50", "limit"), "50");
   EXPECT_EQ(query_value("by=rate&limit=50", "by"), "rate");
