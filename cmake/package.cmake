@@ -8,7 +8,7 @@ target_compile_features(liftgate_app INTERFACE cxx_std_20)
 target_link_libraries(liftgate_app INTERFACE liftgate_gateway)
 set_target_properties(liftgate_app PROPERTIES EXPORT_NAME liftgate)
 
-set(parts base flows nat netns parsers gateway)
+set(parts base flows nat netns parsers keeper gateway)
 foreach(part ${parts})
   set_target_properties(liftgate_${part} PROPERTIES EXPORT_NAME ${part})
 endforeach()

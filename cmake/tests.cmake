@@ -97,16 +97,22 @@ foreach(source ${targets})
   get_filename_component(name ${source} NAME_WE)
   string(REPLACE "fuzz_" "" what ${name})
   add_executable(${name} ${source})
-  target_link_libraries(${name} PRIVATE liftgate_parsers liftgate_netns)
+  target_link_libraries(${name} PRIVATE liftgate_keeper liftgate_parsers liftgate_netns)
   add_dependencies(fuzz_targets ${name})
   if(LIFTGATE_FUZZ)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     # New inputs and findings go into the build directory; the seeds are only read.
     set(found ${CMAKE_BINARY_DIR}/fuzz/${what})
     file(MAKE_DIRECTORY ${found})
+    # Words that nobody finds letter by letter.
+    set(words ${CMAKE_SOURCE_DIR}/tests/fuzz/words/${what}.dict)
+    set(dictionary "")
+    if(EXISTS ${words})
+      set(dictionary -dict=${words})
+    endif()
     add_test(NAME fuzz.${what}
              COMMAND ${name} -max_total_time=${LIFTGATE_FUZZ_SECONDS} -timeout=5 -print_final_stats=1
-                     ${found} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${what}
+                     ${dictionary} ${found} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${what}
              WORKING_DIRECTORY ${found})
     math(EXPR limit "${LIFTGATE_FUZZ_SECONDS} + 60")
     set_tests_properties(fuzz.${what} PROPERTIES LABELS fuzz TIMEOUT ${limit})
