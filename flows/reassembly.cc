@@ -169,6 +169,9 @@ bool Reassembly::is_repeated(const Datagram& datagram, const Part& part) const {
   if (!starts_at(datagram, first) || part.more == was_last || (!part.more && !was_last)) {
     return false;
   }
+  if (part.end() > datagram.highest) {
+    return false;  // the last one ended within its unit; what is behind it there is another's
+  }
   for (std::uint32_t unit = first; unit <= last; ++unit) {
     if (!has(datagram, unit) || (unit != first && starts_at(datagram, unit))) {
       return false;

@@ -180,6 +180,26 @@ TEST_P(ReassemblyTest, TwoFragmentsAgainAsOneAreAnOverlap) {
   EXPECT_EQ(add(blank(8, 64)).error(), Drop::kFragmentOverlap);
 }
 
+// Compared with the whole unit, whose rest is of whichever packet had the page before, it was taken
+// for a repetition or not, as that happened to be.
+TEST_P(ReassemblyTest, FragmentThatGoesOnBeyondAShorterLastOneIsNoRepetition) {
+  const auto zeros = [](std::size_t size, bool more, std::uint32_t id) {
+    const auto builder = GetParam() ? test_support::ip(253, "10.0.0.1", "10.0.0.2")
+                                    : test_support::ip(253, "fd00::1", "fd00::2");
+    return test_support::PacketBuilder(builder)
+        .payload(Bytes(size))
+        .fragment(1792, more, id)
+        .build();
+  };
+  EXPECT_TRUE(add(zeros(8, true, 6)));
+  reassembly_.expire(now_);  // its page is the next one's, zeros and all
+  EXPECT_TRUE(add(zeros(5, false, 7)));
+  const auto longer = add(zeros(8, true, 7));
+  ASSERT_FALSE(longer);
+  EXPECT_EQ(longer.error(), Drop::kFragmentOverlap);
+  EXPECT_EQ(reassembly_.packets(), 0U);
+}
+
 TEST_P(ReassemblyTest, SecondEndAndBytesBehindTheEndGiveThePacketUp) {
   EXPECT_FALSE(*add(piece(64, 64, false)));
   EXPECT_EQ(add(piece(128, 64, true)).error(), Drop::kFragmentOverlap);
