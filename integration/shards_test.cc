@@ -238,14 +238,19 @@ std::string stream(std::uint64_t bytes) {
   return "yes 'liftgate carries this' | head -c " + std::to_string(bytes);
 }
 
-TEST_F(Shards, TransfersOfBothAtOnceKeepTheirDigests) {
-  constexpr std::uint64_t kBytes = 100'000'000;
-  const TcpServer web = TcpServer::program(
+// Answers each request with the stream.
+TcpServer web_server(std::uint64_t bytes) {
+  return TcpServer::program(
       {"bash", "-c",
        R"(while IFS= read -r line; [ "$line" != $'\r' ]; do :; done; )"
        R"(printf 'HTTP/1.1 200 OK\r\nContent-Length: )" +
-           std::to_string(kBytes) + R"(\r\nConnection: close\r\n\r\n'; )" + stream(kBytes)},
+           std::to_string(bytes) + R"(\r\nConnection: close\r\n\r\n'; )" + stream(bytes)},
       host::kServer4);
+}
+
+TEST_F(Shards, TransfersOfBothAtOnceKeepTheirDigests) {
+  constexpr std::uint64_t kBytes = 100'000'000;
+  const TcpServer web = web_server(kBytes);
   const Finished there = run({"sh", "-c", stream(kBytes) + " | sha256sum"}, 60s);
   std::vector<Program> here;
   for (const ClientNetwork* client : {&acme_, &other_, &acme_, &other_}) {
@@ -355,12 +360,7 @@ TEST(ShardsGue, BulkThroughAHandOverKeepsItsDigest) {
   }
   const GatewayProcess gateway(gue_config(many));
   constexpr std::uint64_t kBytes = 10'000'000;
-  const TcpServer web = TcpServer::program(
-      {"bash", "-c",
-       R"(while IFS= read -r line; [ "$line" != $'\r' ]; do :; done; )"
-       R"(printf 'HTTP/1.1 200 OK\r\nContent-Length: )" +
-           std::to_string(kBytes) + R"(\r\nConnection: close\r\n\r\n'; )" + stream(kBytes)},
-      host::kServer4);
+  const TcpServer web = web_server(kBytes);
   const Finished there = run({"sh", "-c", stream(kBytes) + " | sha256sum"}, 60s);
   // Answers go to port 6080; of the two addresses, one is likely hashed to the wrong shard.
   for (const std::string outer : {"192.0.2.5", "192.0.2.6"}) {

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "flows/internet_checksum.h"
 #include "flows/ip_header.h"
+#include "nat/checksum_offset.h"
 
 namespace nat {
 
@@ -108,22 +109,9 @@ void replace_port(Writable transport, std::size_t offset, Port port, ChecksumCha
   store_be(transport, offset, number(port));
 }
 
-std::size_t checksum_offset(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::kTcp:
-      return 16;
-    case Protocol::kUdp:
-      return 6;
-    case Protocol::kIcmp:
-    case Protocol::kIcmpv6:
-      return 2;
-  }
-  base::check_failed("protocol has been read by read_quote", __FILE__, __LINE__);
-}
-
 void update_transport_checksum(Writable transport, Protocol protocol,
                                const ChecksumChange& addresses, const ChecksumChange& ports) {
-  const std::size_t offset = checksum_offset(protocol);
+  const std::size_t offset = checksum_offset(protocol).value();  // read_quote() knows no others
   if (offset + 2 > transport.size()) {
     return;  // cut off
   }

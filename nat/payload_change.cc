@@ -1,32 +1,13 @@
 #include "nat/payload_change.h"
 
-#include <optional>
-
 #include "base/byte_order.h"
 #include "base/check.h"
 #include "flows/internet_checksum.h"
+#include "nat/checksum_offset.h"
 
 namespace nat {
-namespace {
 
 using flows::Protocol;
-
-// Of the checksum, in the transport header; nothing where there is none that we know.
-std::optional<std::size_t> checksum_offset(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::kTcp:
-      return 16;
-    case Protocol::kUdp:
-      return 6;
-    case Protocol::kIcmp:
-    case Protocol::kIcmpv6:
-      return 2;
-    default:
-      return std::nullopt;
-  }
-}
-
-}  // namespace
 
 void renew_checksum(std::span<std::byte> bytes, const flows::Packet& packet,
                     const flows::VnetHeader& vnet) {

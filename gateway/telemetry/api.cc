@@ -12,6 +12,7 @@
 
 #include "gateway/inspect/flow_json.h"
 #include "gateway/inspect/status_json.h"
+#include "gateway/inspect/traffic_rate.h"
 #include "gateway/telemetry/http_request.h"
 
 namespace gateway {
@@ -107,7 +108,7 @@ class FlowNamer {
   std::string rule_;
 };
 
-void write_rate(JsonWriter& json, std::string_view key, const LiveView::Rate& rate) {
+void write_rate(JsonWriter& json, std::string_view key, const TrafficRate& rate) {
   json.open_object(key).number("bits_per_second",
                                static_cast<std::uint64_t>(std::llround(rate.bits)));
   json.number("packets_per_second", static_cast<std::uint64_t>(std::llround(rate.packets)));

@@ -1,13 +1,9 @@
 #include "gateway/telemetry/live_view.h"
 
-#include <sys/mman.h>
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <span>
 #include <utility>
 
-#include "base/error.h"
+#include "base/mapped_file.h"
 #include "gateway/log.h"
 
 namespace gateway {
@@ -41,16 +37,6 @@ bool goes_before(const LiveView::SeenFlow& a, const LiveView::SeenFlow& b, FlowO
   return weight_a != weight_b ? weight_a > weight_b : a.flow.id > b.flow.id;
 }
 
-// A counter may seem to run backwards when it is read while it moves.
-double per_second(std::uint64_t before, std::uint64_t now, double seconds) {
-  return now <= before ? 0 : static_cast<double>(now - before) / seconds;
-}
-
-LiveView::Rate rate(const flows::WireCount& before, const flows::WireCount& now, double seconds) {
-  return {.bits = 8 * per_second(before.bytes, now.bytes, seconds),
-          .packets = per_second(before.packets, now.packets, seconds)};
-}
-
 }  // namespace
 
 std::optional<FlowOrder> flow_order_named(std::string_view name) {
@@ -64,27 +50,18 @@ class LiveView::Region {
  public:
   // Null when it cannot be read, which is said once.
   static std::unique_ptr<Region> open(const base::Fd& file) {
-    struct stat status{};
-    if (::fstat(file.get(), &status) != 0) {
-      log_warn("the page shows no flows error=\"{}\"", base::last_error("fstat").message());
+    auto mapping = base::MappedFile::of(file, "the flow table");
+    if (!mapping) {
+      log_warn("the page shows no flows error=\"{}\"", mapping.error().message());
       return nullptr;
     }
-    const auto size = static_cast<std::size_t>(status.st_size);
-    void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
-    if (memory == MAP_FAILED) {
-      log_warn("the page shows no flows error=\"{}\"", base::last_error("mmap").message());
-      return nullptr;
-    }
-    const std::span bytes(static_cast<const std::byte*>(memory), size);
-    auto snapshot = flows::FlowSnapshot::open(bytes);
+    auto snapshot = flows::FlowSnapshot::open(mapping->bytes());
     if (!snapshot) {
       log_warn("the page shows no flows error=\"{}\"", snapshot.error());
-      ::munmap(memory, size);
       return nullptr;
     }
-    return std::unique_ptr<Region>(new Region(bytes, *snapshot));
+    return std::unique_ptr<Region>(new Region(std::move(mapping).value(), *snapshot));
   }
-  ~Region() { ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
@@ -98,10 +75,10 @@ class LiveView::Region {
   void forget() { std::exchange(counters_, {}); }
 
  private:
-  Region(std::span<const std::byte> bytes, flows::FlowSnapshot snapshot)
-      : bytes_(bytes), snapshot_(snapshot) {}
+  Region(base::MappedFile mapping, flows::FlowSnapshot snapshot)
+      : mapping_(std::move(mapping)), snapshot_(snapshot) {}
 
-  std::span<const std::byte> bytes_;
+  base::MappedFile mapping_;
   flows::FlowSnapshot snapshot_;
   std::vector<Counters> counters_;  // by index
 };
@@ -161,8 +138,8 @@ void LiveView::look_at(std::size_t number) {
     }
     SeenFlow seen{.flow = flow, .host = {}, .up = {}, .down = {}, .region = number};
     if (rates_are_known) {
-      seen.up = rate(before.up, flow.up, seconds);
-      seen.down = rate(before.down, flow.down, seconds);
+      seen.up = traffic_rate(before.up, flow.up, seconds);
+      seen.down = traffic_rate(before.down, flow.down, seconds);
     }
     before.up = flow.up;
     before.down = flow.down;

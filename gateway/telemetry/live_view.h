@@ -23,6 +23,7 @@
 #include "flows/flow.h"
 #include "flows/flow_snapshot.h"
 #include "gateway/inspect/status.h"
+#include "gateway/inspect/traffic_rate.h"
 
 namespace gateway {
 
@@ -40,16 +41,11 @@ class LiveView {
   static constexpr std::chrono::seconds kApart{1};
   static constexpr std::chrono::seconds kForgetAfter{15};
 
-  /// Per second, between the last two looks.
-  struct Rate {
-    double bits = 0;
-    double packets = 0;
-  };
   struct SeenFlow {
     flows::Flow flow;
     flows::HostName host;
-    Rate up;
-    Rate down;
+    TrafficRate up;  // between the last two looks
+    TrafficRate down;
     std::size_t region = 0;
   };
 

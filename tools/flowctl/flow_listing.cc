@@ -1,8 +1,5 @@
 #include "tools/flowctl/flow_listing.h"
 
-#include <sys/mman.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
@@ -43,28 +40,6 @@ gateway::FlowNames NameBook::of(const flows::Flow& flow) const {
           .rule = name_in(rules_, flow.rule)};
 }
 
-base::Result<Mapping, std::string> Mapping::of(const base::Fd& file) {
-  struct stat status{};
-  if (::fstat(file.get(), &status) != 0) {
-    return Unexpected{base::last_error("stat the flow table").message()};
-  }
-  const auto size = static_cast<std::size_t>(status.st_size);
-  void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
-  if (memory == MAP_FAILED) {
-    return Unexpected{base::last_error("map the flow table").message()};
-  }
-  return Mapping(static_cast<const std::byte*>(memory), size);
-}
-
-Mapping::Mapping(Mapping&& other) noexcept
-    : memory_(std::exchange(other.memory_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-Mapping::~Mapping() {
-  if (memory_ != nullptr) {
-    ::munmap(const_cast<std::byte*>(memory_), size_);
-  }
-}
-
 base::Result<FlowListing, Failure> FlowListing::ask(const SocketChoice& choice) {
   const auto reply = flowctl::ask(choice, gateway::flows_request());
   if (!reply) {
@@ -85,9 +60,9 @@ base::Result<FlowListing, std::string> FlowListing::open(std::span<const base::F
                                                          NameBook names) {
   std::vector<Region> opened;
   for (const base::Fd& region : regions) {
-    auto mapping = Mapping::of(region);
+    auto mapping = base::MappedFile::of(region, "the flow table");
     if (!mapping) {
-      return Unexpected{mapping.error()};
+      return Unexpected{mapping.error().message()};
     }
     const auto snapshot = flows::FlowSnapshot::open(mapping->bytes());
     if (!snapshot) {

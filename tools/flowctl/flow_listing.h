@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/mapped_file.h"
 #include "base/result.h"
 #include "flows/flow_id.h"
 #include "flows/flow_snapshot.h"
@@ -42,23 +43,6 @@ class NameBook {
   mutable Names tunnels_;
   mutable Names rules_;
   mutable bool made_up_ = false;
-};
-
-/// A file mapped read-only, for the life of the object.
-class Mapping {
- public:
-  static base::Result<Mapping, std::string> of(const base::Fd& file);
-  ~Mapping();
-  Mapping(Mapping&& other) noexcept;
-  Mapping& operator=(Mapping&&) = delete;
-
-  [[nodiscard]] std::span<const std::byte> bytes() const { return {memory_, size_}; }
-
- private:
-  Mapping(const std::byte* memory, std::size_t size) : memory_(memory), size_(size) {}
-
-  const std::byte* memory_;
-  std::size_t size_;
 };
 
 class FlowListing {
@@ -128,7 +112,7 @@ class FlowListing {
 
  private:
   struct Region {
-    Mapping mapping;
+    base::MappedFile mapping;
     flows::FlowSnapshot snapshot;
   };
 

@@ -54,11 +54,6 @@ std::uint64_t key_of(const flows::Flow& flow, Grouping grouping) {
   return flow.id;
 }
 
-// A counter may seem to run backwards when it is read while it moves.
-double per_second(std::uint64_t before, std::uint64_t now, double seconds) {
-  return now <= before ? 0 : static_cast<double>(now - before) / seconds;
-}
-
 void add(Rate& sum, const Rate& more) {
   sum.bits += more.bits;
   sum.packets += more.packets;
@@ -140,10 +135,8 @@ void RateMeter::look(const FlowListing& listing, const gateway::FlowFilter& filt
 }
 
 void RateMeter::add(RateRow& row, const flows::Flow& flow, const Counters& before, double seconds) {
-  const Rate up{8 * per_second(before.up.bytes, flow.up.bytes, seconds),
-                per_second(before.up.packets, flow.up.packets, seconds)};
-  const Rate down{8 * per_second(before.down.bytes, flow.down.bytes, seconds),
-                  per_second(before.down.packets, flow.down.packets, seconds)};
+  const Rate up = gateway::traffic_rate(before.up, flow.up, seconds);
+  const Rate down = gateway::traffic_rate(before.down, flow.down, seconds);
   flowctl::add(row.up, up);
   flowctl::add(row.down, down);
   flowctl::add(totals_.up, up);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gateway/inspect/flow_filter.h"
+#include "gateway/inspect/traffic_rate.h"
 #include "tools/flowctl/flow_listing.h"
 
 namespace flowctl {
@@ -25,11 +26,7 @@ std::string_view name(RateOrder order);  // "packets"
 std::optional<RateOrder> rate_order_named(std::string_view name);
 RateOrder next(RateOrder order);
 
-/// Each per second.
-struct Rate {
-  double bits = 0;
-  double packets = 0;
-};
+using Rate = gateway::TrafficRate;
 
 /// A flow, or the flows that have a tenant, tunnel or rule in common.
 struct RateRow {
