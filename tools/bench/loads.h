@@ -17,8 +17,9 @@ int request_response(const Words& words);
 /// LISTEN_ADDRESS TARGET_ADDRESS FIRST_PORT COUNT: connections to the one are spliced to the other,
 /// for ever: what a relay costs when the packets never leave the kernel.
 int relay(const Words& words);
-/// SOCKET MTU OFFLOAD(0|1) NUMBER COMMAND...: runs a command in a network whose packets go through
-/// an on-ramp; NUMBER is its own (onramp_client.h). SOCKET is a path, or ADDRESS:PORT of a GUE one.
+/// SOCKET MTU OFFLOAD(0|1) NUMBER TENANT COMMAND...: runs a command in a network whose packets go
+/// through an on-ramp; NUMBER is its own (onramp_client.h). SOCKET is a path, or ADDRESS:PORT of a
+/// GUE one, where the packets say nothing of TENANT.
 int tunnel(const Words& words);
 /// ADDRESS PORT: the other end of the UDP loads, for ever.
 int udp_serve(const Words& words);

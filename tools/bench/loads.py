@@ -3,6 +3,7 @@ import json
 import resource
 import subprocess
 import sys
+from concurrent import futures
 
 import processes
 from ways import FIRST_PORT, IPERF_PORT, PORTS, SERVER, UDP_PORT, Way
@@ -28,6 +29,7 @@ LOADS = {
     "crowd-crr": ("x CPU/connection", ["offload", "mtu1400"]),
     "rules-up": ("x Gbit/s", ["mtu1400"]),
     "rules-crr": ("x per second", ["mtu1400"]),
+    "workers-crr": ("x per second", ["mtu1400"]),
 }
 
 
@@ -61,6 +63,8 @@ class Loads:
             return self.crowd({"up": "up1", "crr": "crr32"}[load[len("crowd-"):]], way_name)
         if load.startswith("rules-"):
             return self.ruled({"up": "up1", "crr": "crr32"}[load[len("rules-"):]])
+        if load == "workers-crr":
+            return self.shared()
         return self.through(load, self.bench.ways[way_name])
 
     # ---- One program, through a way ----
@@ -226,3 +230,19 @@ class Loads:
             finally:
                 self.bench.stop(gateway)
         return figures[1000] / figures[0], {"without": figures[0], "with": figures[1000]}
+
+    def shared(self):
+        """Connections of two tenants at once that two workers carry, over what one does."""
+        figures = {}
+        for workers in (1, 2):
+            gateway, onramp = self.bench.start_gateway(
+                "workers: %d\ntenants: [{name: first}, {name: second}]\n" % workers)
+            ways = [self.bench.through_tunnel(gateway, onramp, False, number, tenant)
+                    for number, tenant in (("2", "first"), ("3", "second"))]
+            try:
+                with futures.ThreadPoolExecutor() as clients:
+                    both = list(clients.map(lambda way: self.through("crr32", way)[0], ways))
+                figures[workers] = sum(both)
+            finally:
+                self.bench.stop(gateway)
+        return figures[2] / figures[1], {"one": figures[1], "two": figures[2]}

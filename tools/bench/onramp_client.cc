@@ -20,7 +20,7 @@ TunnelContext context_of(const std::string& number, const std::string& mtu, bool
     errno = EINVAL;
     die("tunnel " + number);
   }
-  return {.v4 = *v4, .v6 = *v6, .mtu = mtu, .offload = offload};
+  return {.v4 = *v4, .v6 = *v6, .mtu = mtu, .offload = offload, .tenant = "default"};
 }
 
 void widen(const Fd& socket) {
@@ -36,7 +36,7 @@ Fd open_tunnel(const std::string& path, const TunnelContext& context) {
   path.copy(address.sun_path, sizeof(address.sun_path) - 1);
   must(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
        "connect to " + path);
-  const std::string text = R"({"tenant":"default","reply":true,"addresses":[")" +
+  const std::string text = R"({"tenant":")" + context.tenant + R"(","reply":true,"addresses":[")" +
                            context.v4.to_string() + "/32\",\"" + context.v6.to_string() +
                            "/128\"],\"mtu\":" + context.mtu +
                            ",\"offload\":" + (context.offload ? "true" : "false") + "}";

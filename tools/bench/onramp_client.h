@@ -13,6 +13,7 @@ struct TunnelContext {
   base::IpAddress v4, v6;  // the addresses behind it
   std::string mtu;
   bool offload = false;
+  std::string tenant = "default";
 };
 
 /// The addresses of tunnel `number`: 100.64.0.NUMBER and fd00:64::NUMBER. No two tunnels that are

@@ -17,7 +17,8 @@ namespace bench {
 using base::Fd;
 
 int tunnel(const Words& words) {
-  const TunnelContext context = context_of(words.at(3), words.at(1), words.at(2) == "1");
+  TunnelContext context = context_of(words.at(3), words.at(1), words.at(2) == "1");
+  context.tenant = words.at(4);
   netns::SandboxConfig config;
   config.tun.mtu_bytes = static_cast<std::uint32_t>(std::stoul(words.at(1)));
   config.tun.vnet_header = true;
@@ -37,7 +38,7 @@ int tunnel(const Words& words) {
                     .offload = context.offload};
   std::thread up([&] { pump_up(ends); });
   std::thread down([&] { pump_down(ends); });
-  const auto process = netns::spawn(*sandbox, {.argv = {words.begin() + 4, words.end()}});
+  const auto process = netns::spawn(*sandbox, {.argv = {words.begin() + 5, words.end()}});
   if (!process) {
     std::fprintf(stderr, "bench_load: %s\n", process.error().message().c_str());
     std::_Exit(1);

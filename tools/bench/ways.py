@@ -74,8 +74,8 @@ class Bench:
         wait_until("the gateway's on-ramp", lambda: os.path.exists(onramp))
         return gateway, onramp
 
-    def through_tunnel(self, gateway, onramp, offload, number="2"):
-        return Way([self.load_program, "tunnel", onramp, "1400", "1" if offload else "0", number],
+    def through_tunnel(self, gateway, onramp, offload, number="2", tenant="default"):
+        return Way([self.load_program, "tunnel", onramp, "1400", "1" if offload else "0", number, tenant],
                    carriers=[gateway.pid], name="liftgate")
 
     def set_up(self):
