@@ -207,11 +207,13 @@ void Gateway::publish(HostPort port, const std::string& tenant, const base::Endp
   shard_of(tenant).publish(std::move(port), tenant, to);
 }
 
-SysResult<void> Gateway::open_control() {
-  auto control = ControlServer::create(
-      context_,
-      {.path = settings_.control_path, .followers = followers_.get(), .captures = captures_.get()},
-      *this);
+SysResult<void> Gateway::open_control(ControlClients clients) {
+  auto control = ControlServer::create(context_,
+                                       {.path = settings_.control_path,
+                                        .own_network_only = clients == ControlClients::kOwnNetwork,
+                                        .followers = followers_.get(),
+                                        .captures = captures_.get()},
+                                       *this);
   if (!control) {
     return Unexpected{control.error()};
   }

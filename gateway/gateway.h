@@ -38,6 +38,9 @@
 
 namespace gateway {
 
+/// Who may control a gateway, of those with its uid.
+enum class ControlClients { kAnyNetwork, kOwnNetwork };
+
 /// Belongs to the control thread.
 class Gateway final : private StatusSource, private SeqpacketDoor::Owner, private CaptureSource {
  public:
@@ -56,7 +59,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   /// Clients of `port` reach `to`, at a tunnel of the tenant named `tenant`.
   void publish(HostPort port, const std::string& tenant, const base::Endpoint& to);
   /// Answers flowctl on `settings.control_path`.
-  base::SysResult<void> open_control();
+  base::SysResult<void> open_control(ControlClients clients = ControlClients::kAnyNetwork);
   /// Serves metrics on `settings.telemetry`, if it says where.
   base::SysResult<void> open_telemetry();
   /// A TUN device of a sandboxed command becomes a tunnel of the tenant named `tenant`.

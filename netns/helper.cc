@@ -176,6 +176,9 @@ SysResult<Furnished> furnish(const Setup& setup) {
   if (auto done = mount_files(setup.config.files); !done) {
     return Unexpected{done.error()};
   }
+  if (auto done = hide_directories(setup.config.hidden_directories); !done) {
+    return Unexpected{done.error()};
+  }
   if (auto done = furnish_network(setup, furnished); !done) {
     return Unexpected{done.error()};
   }

@@ -11,6 +11,7 @@
 namespace netns {
 namespace {
 
+using base::Error;
 using base::Fd;
 using base::SysResult;
 using base::Unexpected;
@@ -32,7 +33,8 @@ constexpr std::uint64_t kRefer2 = 1U << 13U;
 constexpr std::uint64_t kTruncate3 = 1U << 14U;
 constexpr std::uint64_t kDeviceControl5 = 1U << 15U;
 constexpr std::uint64_t kScopeAbstractSockets6 = 1U << 0U;
-constexpr int kScopesSince = 6;
+constexpr std::uint64_t kScopeSignals6 = 1U << 1U;
+constexpr int kScopesSince = SignalScope::kSince;
 
 struct Ruleset {
   std::uint64_t handled_files;
@@ -101,6 +103,20 @@ SysResult<void> add(const Fd& ruleset, const FileRule& rule, std::uint64_t known
   return {};
 }
 
+SysResult<Fd> make_ruleset(const kernel::Ruleset& wanted) {
+  // An older kernel knows a shorter struct, and takes a longer one whose rest is zero.
+  auto ruleset = Fd::adopt(
+      static_cast<int>(::syscall(SYS_landlock_create_ruleset, &wanted, sizeof(wanted), 0)));
+  if (!ruleset.is_open()) {
+    return Unexpected{failed("making Landlock rules")};
+  }
+  return ruleset;
+}
+
+int restrict_to(const Fd& ruleset) noexcept {
+  return ::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
 int landlock_version() noexcept {
@@ -112,22 +128,38 @@ SysResult<FileRules> FileRules::make(const std::vector<FileRule>& rules) {
   const int version = landlock_version();
   const kernel::Ruleset wanted{
       known_to(version), 0, version >= kernel::kScopesSince ? kernel::kScopeAbstractSockets6 : 0};
-  // An older kernel knows a shorter struct, and takes a longer one whose rest is zero.
-  auto ruleset = Fd::adopt(
-      static_cast<int>(::syscall(SYS_landlock_create_ruleset, &wanted, sizeof(wanted), 0)));
-  if (!ruleset.is_open()) {
-    return Unexpected{failed("making Landlock rules")};
+  auto ruleset = make_ruleset(wanted);
+  if (!ruleset) {
+    return Unexpected{ruleset.error()};
   }
   for (const FileRule& rule : rules) {
-    if (auto added = add(ruleset, rule, wanted.handled_files); !added) {
+    if (auto added = add(*ruleset, rule, wanted.handled_files); !added) {
       return Unexpected{added.error()};
     }
   }
-  return FileRules(std::move(ruleset));
+  return FileRules(std::move(*ruleset));
 }
 
 int FileRules::restrict_this_thread() const noexcept {
-  return ::syscall(SYS_landlock_restrict_self, ruleset_.get(), 0) == 0 ? 0 : errno;
+  return restrict_to(ruleset_);
+}
+
+SysResult<SignalScope> SignalScope::make() {
+  if (landlock_version() < kSince) {
+    return Unexpected{Error{std::make_error_code(std::errc::not_supported),
+                            "keeping a program's signals inside",
+                            "A kernel of 6.12 or newer with Landlock"}};
+  }
+  auto ruleset =
+      make_ruleset({.handled_files = 0, .handled_network = 0, .scoped = kernel::kScopeSignals6});
+  if (!ruleset) {
+    return Unexpected{ruleset.error()};
+  }
+  return SignalScope(std::move(*ruleset));
+}
+
+int SignalScope::restrict_this_thread() const noexcept {
+  return restrict_to(ruleset_);
 }
 
 }  // namespace netns

@@ -54,4 +54,20 @@ class FileRules {
   base::Fd ruleset_;
 };
 
+/// Whoever it holds for can signal and trace only what it has itself started since, and what that
+/// has. Files are as they were.
+class SignalScope {
+ public:
+  static constexpr int kSince = 6;  // version of Landlock
+
+  static base::SysResult<SignalScope> make();
+
+  /// As of FileRules.
+  [[nodiscard]] int restrict_this_thread() const noexcept;
+
+ private:
+  explicit SignalScope(base::Fd ruleset) : ruleset_(std::move(ruleset)) {}
+  base::Fd ruleset_;
+};
+
 }  // namespace netns

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/fd.h"
 
 namespace netns {
@@ -17,6 +19,8 @@ using base::Unexpected;
 // Where the files are made. Every system has it, and nobody else is in this mount namespace yet.
 const std::string kWorkshop = "/tmp";
 constexpr mode_t kReadable = 0444;
+// Chosen: for sockets and notes of whoever has such a directory; it is memory.
+constexpr auto kHiddenOptions = "mode=0700,size=1m,nr_inodes=256";
 constexpr unsigned long kHarmless = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 std::string path_of(const Fd& fd) {
@@ -90,6 +94,16 @@ SysResult<void> mount_files(const std::vector<MountedFile>& files) {
   // The file mounts keep the memory alive; what /tmp was shows again.
   if (::umount2(kWorkshop.c_str(), MNT_DETACH) != 0) {
     return Unexpected{base::last_error("unmounting " + kWorkshop)};
+  }
+  return {};
+}
+
+SysResult<void> hide_directories(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    if (::mount("liftgate", path.c_str(), "tmpfs", kHarmless, kHiddenOptions) != 0 &&
+        errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
+      return Unexpected{base::last_error("hiding the directory " + path)};
+    }
   }
   return {};
 }

@@ -35,7 +35,7 @@ constexpr timeval kAnswerPatience{20, 0};  // for one answer: a loaded machine i
 constexpr std::size_t kMaxListeners = kMaxFdsPerMessage - 1;
 
 bool wants_mounts(const SandboxConfig& config) {
-  return config.mount_namespace || !config.files.empty();
+  return config.mount_namespace || !config.files.empty() || !config.hidden_directories.empty();
 }
 
 // The two ends as both processes need them: above the numbers that the child fills.

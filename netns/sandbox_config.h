@@ -26,6 +26,8 @@ struct SandboxConfig {
   std::vector<Sysctl> sysctls{};     // set before the device is up and before anything listens
   bool mount_namespace = false;      // programs inside get a copy of the mounts
   std::vector<MountedFile> files{};  // what they see instead; implies mount_namespace
+  // In their place they see empty ones, which they may use; implies mount_namespace.
+  std::vector<std::string> hidden_directories{};
   Enforcement enforcement = Enforcement::kKill;  // of the helper's system call filters
 
   friend bool operator==(const SandboxConfig&, const SandboxConfig&) = default;

@@ -76,6 +76,10 @@ void write(WireWriter& out, const Setup& setup) {
     out.string(entry.path);
     out.string(entry.content);
   }
+  out.u32(size_of(setup.config.hidden_directories));
+  for (const std::string& entry : setup.config.hidden_directories) {
+    out.string(entry);
+  }
   out.u8(static_cast<std::uint8_t>(setup.config.enforcement));
 }
 
@@ -104,6 +108,10 @@ bool read(WireReader& in, Setup& setup) {
   for (MountedFile& entry : setup.config.files) {
     entry.path = in.string();
     entry.content = in.string();
+  }
+  setup.config.hidden_directories.resize(in.count(kStringBytes));
+  for (std::string& entry : setup.config.hidden_directories) {
+    entry = in.string();
   }
   const std::uint8_t enforcement = in.u8();
   setup.config.enforcement = static_cast<Enforcement>(enforcement);

@@ -9,11 +9,13 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "netns/capabilities.h"
 #include "netns/exec_report.h"
+#include "netns/landlock.h"
 
 namespace netns {
 namespace {
@@ -75,6 +77,7 @@ struct Plan {
   bool die_with_parent = true;
   pid_t parent = -1;
   sigset_t ignored_signals{};
+  std::optional<SignalScope> signals;
   std::vector<std::string> places;
   std::vector<char*> arguments;
   std::vector<char*> environment;
@@ -99,6 +102,11 @@ Plan make_plan(const Sandbox& sandbox, const Command& command) {
   plan.die_with_parent = command.die_with_parent;
   plan.parent = ::getpid();
   plan.ignored_signals = command.ignored_signals;
+  if (command.keep_signals_inside) {
+    if (auto scope = SignalScope::make()) {
+      plan.signals.emplace(std::move(*scope));
+    }
+  }
   plan.places = places_of(command.argv.front(), path_of(command.environment));
   plan.arguments = pointers_to(command.argv);
   plan.environment = pointers_to(command.environment);
@@ -146,6 +154,10 @@ int execute(const Plan& plan) noexcept {
 [[noreturn]] void become_program(const Plan& plan, const ExecReport& report) noexcept {
   if (::setns(plan.sandbox_pidfd, plan.namespaces) != 0) {
     report.fail("joining the sandbox's namespaces", errno);
+  }
+  // While it has a capability in there, and before its descriptor is closed.
+  if (const int error = plan.signals ? plan.signals->restrict_this_thread() : 0; error != 0) {
+    report.fail("keeping the program's signals inside", error);
   }
   if (const int error = place_standard_fds(plan.standard_fds); error != 0) {
     report.fail("placing the program's standard descriptors", error);

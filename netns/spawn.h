@@ -28,6 +28,9 @@ struct Command {
   sigset_t ignored_signals{};       // the others have their default dispositions
   // SIGKILL when the *thread* that called spawn() ends, as PR_SET_PDEATHSIG has it.
   bool die_with_parent = true;
+  // It, and what it starts, can signal and trace nothing else; where the kernel cannot do that
+  // (SignalScope), what it always could.
+  bool keep_signals_inside = false;
 };
 
 /// Returns once the program is executing, or with the reason why it could not: ENOENT for an

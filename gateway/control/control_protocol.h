@@ -88,7 +88,7 @@ std::string request_line(const ControlRequest& request);
 /// Why a request was not done; `code` in the reply, for programs.
 enum class ControlError : std::uint8_t {
   kBadRequest,
-  kNotAllowed,  // not from this uid
+  kNotAllowed,  // not from this uid, or network
   kBusy,        // too many clients at once
   kNotFound,
   kBadConfig,  // `problems` in the reply are all that is wrong with it

@@ -44,6 +44,7 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
         StatusSource& source)
       : loop_(loop),
         owner_(options.owner),
+        network_(options.own_network_only ? std::optional(own_network()) : std::nullopt),
         patience_{options.request_patience, options.reply_patience},
         followers_(options.followers),
         captures_(options.captures),
@@ -98,6 +99,11 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
       turn_away(peer, ControlError::kNotAllowed,
                 "uid " + std::to_string(peer.uid) + " may not control this gateway, only uid " +
                     std::to_string(owner_) + " and root");
+      return;
+    }
+    if (network_ && peer.network != *network_) {
+      turn_away(peer, ControlError::kNotAllowed,
+                "a process in another network than the gateway may not control it");
       return;
     }
     if (sessions_.size() >= kMostSessions) {
@@ -240,6 +246,7 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
 
   asio::io_context& loop_;
   uid_t owner_;
+  std::optional<std::uint64_t> network_;  // none: every one is heard
   ControlSession::Patience patience_;
   EventFollowers* followers_;
   CaptureSessions* captures_;

@@ -8,7 +8,9 @@
 // only. There are at most kMostSessions; one more is told so and closed.
 //
 // The socket file is 0600 and the peer's uid is checked again (SO_PEERCRED): only the uid that the
-// gateway runs as, and root, are heard. tests/gateway/control/control_server_test.cc states this.
+// gateway runs as, and root, are heard. That of `liftgate run` does not hear whoever is in another
+// network, because its command is, under the same uid. tests/gateway/control/control_server_test.cc
+// states this.
 #pragma once
 
 #include <sys/types.h>
@@ -31,8 +33,10 @@ class CaptureSessions;
 class EventFollowers;
 
 struct ControlServerOptions {
-  std::string path;                                   // see socket_path.h
-  uid_t owner = ::geteuid();                          // who is heard, besides root
+  std::string path;           // see socket_path.h
+  uid_t owner = ::geteuid();  // who is heard, besides root
+  // Nobody is heard whose socket was made in another network namespace than ours.
+  bool own_network_only = false;
   std::chrono::milliseconds request_patience{5'000};  // to send a whole request
   std::chrono::milliseconds reply_patience{10'000};   // to take the next part of the reply
   EventFollowers* followers = nullptr;                // where `events` go; outlives the server

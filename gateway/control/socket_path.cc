@@ -29,6 +29,25 @@ bool may_use_run() {
   return errno == ENOENT && may_write("/run");
 }
 
+bool is_usable(const std::string& runtime_directory) {
+  return runtime_directory.starts_with('/');
+}
+
+std::string below(const std::string& runtime_directory) {
+  return runtime_directory + "/liftgate";
+}
+
+std::string temporary(uid_t uid) {
+  return "/tmp/liftgate-" + std::to_string(uid);
+}
+
+ControlPathFacts facts_of_this_process() {
+  return {.liftgate_socket = environment("LIFTGATE_SOCKET"),
+          .runtime_directory = environment("XDG_RUNTIME_DIR"),
+          .may_use_run = may_use_run(),
+          .uid = ::geteuid()};
+}
+
 bool open_to_everybody(const struct stat& directory) {
   return (directory.st_mode & S_IWOTH) != 0;
 }
@@ -77,24 +96,29 @@ base::SysResult<struct stat> ensure_directory(const std::string& path, bool insi
 }  // namespace
 
 std::string control_path(const ControlPathFacts& facts) {
-  static const std::string kFile = "/control.sock";
   if (!facts.liftgate_socket.empty()) {
     return facts.liftgate_socket;
   }
-  if (facts.runtime_directory.starts_with('/')) {
-    return facts.runtime_directory + "/liftgate" + kFile;
-  }
-  if (facts.may_use_run) {
-    return kRunDirectory + kFile;
-  }
-  return "/tmp/liftgate-" + std::to_string(facts.uid) + kFile;
+  const std::string directory = is_usable(facts.runtime_directory)
+                                    ? below(facts.runtime_directory)
+                                    : (facts.may_use_run ? kRunDirectory : temporary(facts.uid));
+  return directory + "/control.sock";
 }
 
 std::string default_control_path() {
-  return control_path({.liftgate_socket = environment("LIFTGATE_SOCKET"),
-                       .runtime_directory = environment("XDG_RUNTIME_DIR"),
-                       .may_use_run = may_use_run(),
-                       .uid = ::geteuid()});
+  return control_path(facts_of_this_process());
+}
+
+std::vector<std::string> control_directories(const ControlPathFacts& facts) {
+  std::vector<std::string> all{kRunDirectory, temporary(facts.uid)};
+  if (is_usable(facts.runtime_directory)) {
+    all.push_back(below(facts.runtime_directory));
+  }
+  return all;
+}
+
+std::vector<std::string> control_directories() {
+  return control_directories(facts_of_this_process());
 }
 
 std::string default_onramp_path(const std::string& control_path) {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -24,6 +25,11 @@ std::string control_path(const ControlPathFacts& facts);
 
 /// control_path() of this process.
 std::string default_control_path();
+
+/// Liftgate's own directories: wherever the control socket would be by the rules above, if nothing
+/// named it. What is in them belongs to gateways.
+std::vector<std::string> control_directories(const ControlPathFacts& facts);
+std::vector<std::string> control_directories();
 
 /// onramp.sock in the control socket's folder.
 std::string default_onramp_path(const std::string& control_path);

@@ -146,7 +146,19 @@ SysResult<Fd> bind_and_listen(const UnixListenerOptions& options, const sockaddr
   return socket;
 }
 
+// What accept(2) returns is of its *client's* network, and nobody can change that later.
+std::uint64_t network_of(const Fd& socket) noexcept {
+  constexpr int kNetworkCookie = 71;  // SO_NETNS_COOKIE, which Debian 12's headers lack
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  return ::getsockopt(socket.get(), SOL_SOCKET, kNetworkCookie, &cookie, &size) == 0 ? cookie : 0;
+}
+
 }  // namespace
+
+std::uint64_t own_network() noexcept {
+  return network_of(Fd::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+}
 
 SysResult<UnixListener> UnixListener::create(const UnixListenerOptions& options) {
   auto listener = make(options);
@@ -193,7 +205,11 @@ UnixListener::~UnixListener() {
   if (!socket_.is_open()) {
     return;
   }
-  const auto directory = open_directory_of(path_);
+  auto directory = open_directory_of(path_);
+  if (!directory) {
+    socket_.reset();  // for want of descriptors, perhaps
+    directory = open_directory_of(path_);
+  }
   if (!directory || !lock(*directory)) {
     return;  // a file that nobody answers at; the next daemon replaces it
   }
@@ -218,8 +234,9 @@ SysResult<std::optional<UnixPeer>> UnixListener::accept() {
   ucred credentials{};
   socklen_t size = sizeof(credentials);
   CHECK(::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0);
+  const std::uint64_t network = network_of(socket);
   return std::optional(
-      UnixPeer{std::move(socket), credentials.pid, credentials.uid, credentials.gid});
+      UnixPeer{std::move(socket), credentials.pid, credentials.uid, credentials.gid, network});
 }
 
 }  // namespace gateway

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -37,7 +38,12 @@ struct UnixPeer {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
+  // The network namespace that its socket was made in; 0: the kernel does not say (before 5.14).
+  std::uint64_t network = 0;
 };
+
+/// Of the calling process, as UnixPeer has it.
+std::uint64_t own_network() noexcept;
 
 class UnixListener {
  public:

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -32,6 +33,7 @@
 #include "gateway/gateway.h"
 #include "gateway/log.h"
 #include "gateway/run/children.h"
+#include "gateway/run/hidden_sockets.h"
 #include "gateway/run/resolvers.h"
 #include "gateway/run/supervisor.h"
 #include "netns/process.h"
@@ -71,6 +73,7 @@ int fail(const base::Error& error, int status = 1) {
 
 netns::SandboxConfig sandbox_of(const Inside& inside, const ResolverPlan& resolvers,
                                 const Settings& settings) {
+  const HiddenSockets hidden = hidden_sockets(settings.control_path);
   netns::SandboxConfig config;
   config.enforcement = enforcement_of(settings.confine);
   config.tun.offload = settings.io.tun_offload;
@@ -80,6 +83,10 @@ netns::SandboxConfig sandbox_of(const Inside& inside, const ResolverPlan& resolv
   if (!resolvers.resolv_conf.empty()) {
     config.files = {{.path = kResolvConf, .content = resolvers.resolv_conf}};
   }
+  for (const std::string& socket : hidden.sockets) {
+    config.files.push_back({.path = socket, .content = {}});
+  }
+  config.hidden_directories = hidden.directories;
   return config;
 }
 
@@ -98,10 +105,25 @@ TunnelInfo tunnel_of(const Inside& inside, bool offload, const std::string& comm
   return info;
 }
 
+// Ours, but for the name of a socket that is not there inside: gateways that the command starts
+// itself have their own.
+std::vector<std::string> environment_for_command() {
+  constexpr std::string_view kHidden = "LIFTGATE_SOCKET=";
+  std::vector<std::string> all;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view(*entry).starts_with(kHidden)) {
+      all.emplace_back(*entry);
+    }
+  }
+  return all;
+}
+
 netns::Command command_of(const RunOptions& options, const sigset_t& ignored) {
   netns::Command command;
   command.argv = options.command;
+  command.environment = environment_for_command();
   command.ignored_signals = ignored;
+  command.keep_signals_inside = options.settings.confine != Confine::kOff;
   return command;
 }
 
@@ -246,10 +268,6 @@ int run(const RunOptions& options) {
   }
   const ResolverPlan resolvers =
       plan_resolvers(host_resolv_conf(), inside.gateway_v4, inside.gateway_v6);
-  auto sandbox = netns::Sandbox::start(sandbox_of(inside, resolvers, settings));
-  if (!sandbox) {
-    return fail(sandbox.error());
-  }
   asio::io_context context;
   auto created = Gateway::create(context, settings,
                                  {.v4 = inside.gateway_v4,
@@ -271,8 +289,12 @@ int run(const RunOptions& options) {
         again.control_path = settings.control_path;
         return again;
       });
-  if (const auto opened = gateway.open_control(); !opened) {
+  if (const auto opened = gateway.open_control(ControlClients::kOwnNetwork); !opened) {
     return fail(opened.error());
+  }
+  auto sandbox = netns::Sandbox::start(sandbox_of(inside, resolvers, settings));
+  if (!sandbox) {
+    return fail(sandbox.error());
   }
   if (const auto opened = gateway.open_published_ports(); !opened) {
     return fail(opened.error());

@@ -19,6 +19,7 @@ Setup full_setup() {
   setup.config.sysctls = {{"net/a", "1", true}, {"net/b", "", false}};
   setup.config.mount_namespace = true;
   setup.config.files = {{"/etc/resolv.conf", "nameserver 198.18.0.1\n"}, {"/etc/hosts", ""}};
+  setup.config.hidden_directories = {"/run/liftgate", ""};
   setup.config.enforcement = Enforcement::kLog;
   return setup;
 }

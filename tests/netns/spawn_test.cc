@@ -14,6 +14,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "netns/landlock.h"
 #include "tests/support/sandbox_support.h"
 #include "tests/support/temp_directory.h"
 
@@ -26,6 +27,7 @@ using test_support::kPatience;
 using test_support::open_descriptors;
 using test_support::plain_sandbox;
 using testing::HasSubstr;
+using testing::Not;
 
 struct Pipe {
   Fd read;
@@ -322,6 +324,35 @@ TEST(SpawnWithMounts, ProgramsInsideSeeTheFilesThatTheyAreGiven) {
   std::string outside;
   std::getline(std::ifstream(ours), outside);
   EXPECT_EQ(outside, "outside");
+}
+
+TEST(SpawnWithMounts, HiddenDirectoriesAreEmptyOnesThatProgramsInsideMayUse) {
+  const test_support::TempDirectory folder;
+  std::ofstream(folder.file("secret")) << "outside\n";
+  auto config = plain_sandbox();
+  config.hidden_directories = {folder.path(), "/nowhere/at/all"};
+  START_SANDBOX_OR_SKIP(sandbox, config);
+  const std::string path = folder.path();
+  EXPECT_EQ(run(sandbox, {.argv = {"ls", "-A", path}}).output, "");
+  EXPECT_EQ(run(sandbox, {.argv = {"sh", "-c", "echo x >" + path + "/mine; ls " + path}}).output,
+            "mine\n");
+  EXPECT_THAT(run(sandbox, {.argv = {"umount", path}}).output, Not(HasSubstr("mine")));
+  EXPECT_EQ(run(sandbox, {.argv = {"ls", path}}).output, "mine\n");
+  EXPECT_TRUE(std::filesystem::exists(folder.file("secret")));
+  EXPECT_FALSE(std::filesystem::exists(folder.file("mine")));
+}
+
+TEST(SpawnWithSignalsInside, NothingOutsideIsSignalled) {
+  if (landlock_version() < SignalScope::kSince) {
+    GTEST_SKIP() << "this kernel cannot keep a program's signals inside";
+  }
+  START_SANDBOX_OR_SKIP(sandbox, plain_sandbox());
+  const std::string probe = "kill -0 " + std::to_string(::getpid()) + " && echo outside; " +
+                            "sleep 100 & kill $! && echo inside";
+  EXPECT_EQ(run(sandbox, {.argv = {"sh", "-c", probe}}).output, "outside\ninside\n");
+  const auto kept = run(sandbox, {.argv = {"sh", "-c", probe}, .keep_signals_inside = true});
+  EXPECT_THAT(kept.output, HasSubstr("inside\n"));
+  EXPECT_THAT(kept.output, Not(HasSubstr("outside")));
 }
 
 }  // namespace

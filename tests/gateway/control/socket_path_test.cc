@@ -57,6 +57,18 @@ TEST(ControlPath, EnvironmentVariableComesFirst) {
             "/a/b.sock");
 }
 
+TEST(ControlDirectories, AreAllWhereNothingIsNamed) {
+  EXPECT_EQ(control_directories({.liftgate_socket = "/a/b.sock",
+                                 .runtime_directory = "/run/user/7",
+                                 .may_use_run = false,
+                                 .uid = 7}),
+            (std::vector<std::string>{"/run/liftgate", "/tmp/liftgate-7", "/run/user/7/liftgate"}));
+  EXPECT_EQ(
+      control_directories(
+          {.liftgate_socket = "", .runtime_directory = "here", .may_use_run = false, .uid = 7}),
+      (std::vector<std::string>{"/run/liftgate", "/tmp/liftgate-7"}));
+}
+
 TEST(ControlPath, ThenTheRuntimeDirectory) {
   EXPECT_EQ(control_path({.liftgate_socket = "",
                           .runtime_directory = "/run/user/7",
