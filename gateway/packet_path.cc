@@ -112,7 +112,8 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     dropped(tunnel, Drop::kFlowOfAnotherTunnel);
     return;
   }
-  if (is_tcp(packet) && packet.tcp_flags.opens() && flows::is_over(flow)) {
+  if (is_tcp(packet) && packet.tcp_flags.opens() && flows::is_over(flow) &&
+      !upgrades_->tcp.survives(match.index)) {
     // The client uses the port again. Its old binding rests; the new flow gets another.
     flows_.end(match.index, EndReason::kClosed);
     fresh(tunnel, raw, packet, wire);

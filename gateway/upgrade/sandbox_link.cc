@@ -150,6 +150,15 @@ void SandboxLink::read_turn() {
   }
 }
 
+void SandboxLink::catch_up() {
+  flush();
+  for (std::size_t i = 0; is_up() && i < listeners_ready_.size(); ++i) {
+    if (const Fd& listener = sandbox_->listeners()[i]; listener.is_open()) {
+      accept_all(listener);
+    }
+  }
+}
+
 void SandboxLink::close_listeners() {
   for (std::size_t i = 0; is_up() && i < listeners_ready_.size(); ++i) {
     loop_.unwatch(sandbox_->listeners()[i], listeners_ready_[i]);

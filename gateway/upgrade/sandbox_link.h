@@ -73,6 +73,10 @@ class SandboxLink {
   /// The same for one packet outside of a batch.
   void write_now(const RawPacket& packet);
 
+  /// Writes what waits, and accepts who is connected then: after that, what has come in so far is
+  /// what the sockets know.
+  void catch_up();
+
   /// Accepts nobody any more. The kernel inside resets those who were waiting.
   void close_listeners();
 

@@ -355,6 +355,25 @@ void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
   flows_.retire(flow, reason, loop_.now());
 }
 
+bool TcpUpgrade::survives(FlowIndex flow) {
+  if (flows_[flow].action != flows::Action::kUpgrade || session(flow) == nullptr) {
+    return false;
+  }
+  sandbox_.catch_up();
+  const Session* session = this->session(flow);
+  if (session == nullptr) {
+    return false;
+  }
+  const Fd& client = client_of(*session);
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  if (!client.is_open() || ::getsockopt(client.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
+    return false;
+  }
+  constexpr std::array<int, 4> kOpen{TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_CLOSE_WAIT};
+  return std::ranges::find(kOpen, int{info.tcpi_state}) != kOpen.end();
+}
+
 void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
   Session* session = this->session(flow);
   if (session == nullptr || session->relay || flows_[flow].state != FlowState::kSynReceived) {

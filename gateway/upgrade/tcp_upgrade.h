@@ -75,6 +75,11 @@ class TcpUpgrade final {
   void error_to_outside(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed,
                         const nat::Quote& quote);
 
+  /// Whether the kernel inside goes on with the client's connection, although a segment has passed
+  /// that could have ended it: an RST that is not at its place ends nothing (RFC 5961 3). System
+  /// calls; may accept connections and end flows, but erases none.
+  [[nodiscard]] bool survives(flows::FlowIndex flow);
+
   void accepted(base::Fd client, flows::FlowIndex flow);
   /// Sockets for dials that wait for one; `failed`: there are none to come.
   void sockets_arrived(bool v4, bool failed);
