@@ -52,7 +52,8 @@ target_compile_definitions(integration_tests PRIVATE
   LIFTGATE_PROGRAM="$<TARGET_FILE:liftgate>" FLOWCTL_PROGRAM="$<TARGET_FILE:flowctl>"
   LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}" EVERY_HOOK_PROGRAM="$<TARGET_FILE:every_hook>"
   LIFTGATE_EXAMPLES="${CMAKE_BINARY_DIR}/examples/build")
-target_link_libraries(integration_tests PRIVATE liftgate_netns liftgate_flows liftgate_test
+target_link_libraries(integration_tests PRIVATE liftgate_netns liftgate_nat liftgate_flows
+                      liftgate_test
                       nlohmann_json::nlohmann_json Threads::Threads)
 add_dependencies(integration_tests liftgate flowctl every_hook)
 gtest_discover_tests(integration_tests TEST_FILTER -Examples.* TEST_LIST integration

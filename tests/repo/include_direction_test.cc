@@ -25,7 +25,7 @@ const std::map<std::string, std::vector<std::string>> kMayInclude = {
       "tests/support/"}},
     {"tools/bench", {"base/", "flows/", "netns/"}},
     {"tools", {"base/", "flows/", "gateway/capture/", "gateway/control/", "gateway/inspect/"}},
-    {"integration", {"base/", "flows/", "netns/", "tests/support/"}},
+    {"integration", {"base/", "flows/", "nat/", "netns/", "tests/support/"}},
     {"integration/apps", {"gateway/hooks/"}},
 };
 
