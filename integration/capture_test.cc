@@ -91,7 +91,7 @@ WireTally tally_in(const json& count) {
 TcpServer http(const std::string& bytes) {
   return TcpServer::program(
       {"bash", "-c",
-       R"(while IFS= read -r line; [ "$line" != $'\r' ]; do :; done; printf 'HTTP/1.1 200 OK\r\nContent-Length: )" +
+       R"(while IFS= read -r line && [ "$line" != $'\r' ]; do :; done; printf 'HTTP/1.1 200 OK\r\nContent-Length: )" +
            bytes + R"(\r\nConnection: close\r\n\r\n'; yes 'liftgate carries this' | head -c )" +
            bytes});
 }

@@ -242,7 +242,7 @@ std::string stream(std::uint64_t bytes) {
 TcpServer web_server(std::uint64_t bytes) {
   return TcpServer::program(
       {"bash", "-c",
-       R"(while IFS= read -r line; [ "$line" != $'\r' ]; do :; done; )"
+       R"(while IFS= read -r line && [ "$line" != $'\r' ]; do :; done; )"
        R"(printf 'HTTP/1.1 200 OK\r\nContent-Length: )" +
            std::to_string(bytes) + R"(\r\nConnection: close\r\n\r\n'; )" + stream(bytes)},
       host::kServer4);

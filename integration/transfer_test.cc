@@ -49,7 +49,7 @@ TcpServer http(const std::string& serve, const std::string& address) {
   return TcpServer::program({"bash", "-c", serve}, address);
 }
 // Reads the request's head, byte by byte so that nothing behind it is taken.
-constexpr auto kReadHead = R"(while IFS= read -r line; [ "$line" != $'\r' ]; do
+constexpr auto kReadHead = R"(while IFS= read -r line && [ "$line" != $'\r' ]; do
   case "$line" in Content-Length:*) n=${line#*: }; n=${n%$'\r'};; esac; done; )";
 // The same stream at both ends, cheap to make and to check.
 std::string stream(std::uint64_t bytes) {
