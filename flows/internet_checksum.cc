@@ -5,7 +5,8 @@
 #include "base/byte_order.h"
 #include "base/check.h"
 
-#if defined(__x86_64__)
+// With sanitizers there is one only: the choice is made before TSan has begun, and it would look.
+#if defined(__x86_64__) && !defined(LIFTGATE_SANITIZED)
 #define LIFTGATE_VECTOR_CLONES __attribute__((target_clones("default", "avx2")))
 #else
 #define LIFTGATE_VECTOR_CLONES
