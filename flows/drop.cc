@@ -84,6 +84,16 @@ std::string_view name(Drop reason) {
       return "flow_killed";
     case Drop::kFlowTableFull:
       return "flow_table_full";
+    case Drop::kTenantFlowRate:
+      return "tenant_flow_rate";
+    case Drop::kTunnelFlowRate:
+      return "tunnel_flow_rate";
+    case Drop::kHalfOpenLimit:
+      return "half_open_limit";
+    case Drop::kConnectionLimit:
+      return "connection_limit";
+    case Drop::kGaveWay:
+      return "gave_way";
     case Drop::kTenantFlowLimit:
       return "tenant_flow_limit";
     case Drop::kNoFreeBinding:
@@ -220,6 +230,16 @@ std::string_view explain(Drop reason) {
       return "The flow was killed, and its two ends are told as they send";
     case Drop::kFlowTableFull:
       return "The flow table has no room for another flow";
+    case Drop::kTenantFlowRate:
+      return "The tenant begins more flows than it may in that time";
+    case Drop::kTunnelFlowRate:
+      return "The tunnel begins more flows than it may in that time";
+    case Drop::kHalfOpenLimit:
+      return "Too many TCP flows of the tenant have not finished their handshake";
+    case Drop::kConnectionLimit:
+      return "The tenant has as many upgraded TCP flows as it may have";
+    case Drop::kGaveWay:
+      return "The first packet of a flow that nobody had answered, whose place another wanted";
     case Drop::kTenantFlowLimit:
       return "The tenant has as many flows as it may have";
     case Drop::kNoFreeBinding:

@@ -54,6 +54,11 @@ enum class Drop : std::uint8_t {
   kFlowKilled,           // flowctl kill; its sender is answered
   kFlowTableFull,
   kTenantFlowLimit,
+  kTenantFlowRate,   // the tenant begins more flows than it may in that time
+  kTunnelFlowRate,   // the same of the tunnel
+  kHalfOpenLimit,    // too many TCP flows of the tenant have not finished their handshake
+  kConnectionLimit,  // too many TCP flows of the tenant have sockets
+  kGaveWay,          // a flow that nobody had answered, ended because its place was wanted
   kNoFreeBinding,
   kDialLimit,     // too many connects of the tenant are under way
   kNoDescriptor,  // EMFILE, ENFILE, ENOBUFS, ENOMEM while dialling

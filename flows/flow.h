@@ -50,7 +50,7 @@ enum class EndReason : std::uint8_t {
   kNoDescriptor,   // refused for want of descriptors
   kNoUdpSocket,    // refused: the tenant had as many datagram sockets as it may have, all in use
   kPingForbidden,  // refused: the kernel allows the gateway no ping sockets
-  kEvicted,        // its socket was wanted for another flow of the tenant
+  kEvicted,        // its place or socket was wanted for another flow of the tenant
   kPolicy,         // by rules that came after it
   kBlocked,        // by a hook of the app
   kShutdown,

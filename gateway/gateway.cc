@@ -103,7 +103,7 @@ Gateway::Gateway(asio::io_context& context, const Settings& settings)
     : context_(context),
       settings_(settings),
       running_(settings),
-      quota_(settings.flows.max),
+      quota_(settings.flows.max, settings.tenants.size()),
       placement_(1) {
   for (const TenantSettings& tenant : settings_.tenants) {
     names_.add_tenant(tenant.id, tenant.name);

@@ -235,14 +235,20 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     return;
   }
   tunnel.new_flows.count(loop_.now());
+  if (const auto limit = rate_met(tunnel)) {
+    dropped(tunnel, *limit);  // as if it were lost: who is in no hurry gets through
+    return;
+  }
   const Decision decision =
       decide(tunnel, facts_of(packet, tunnel.tenant(), &tunnel, flows_, loop_.now()), &packet);
-  const FlowPlan plan = plan_flow(decision,
-                                  {.packet = packet,
-                                   .tenant = tunnel.tenant(),
-                                   .tunnel = tunnel.id(),
-                                   .peer = tunnel.tenant().routes.find(packet.destination.address)},
-                                  addresses_);
+  const FlowStart start{.packet = packet,
+                        .tenant = tunnel.tenant(),
+                        .tunnel = tunnel.id(),
+                        .peer = tunnel.tenant().routes.find(packet.destination.address)};
+  FlowPlan plan = plan_flow(decision, start, addresses_);
+  if (plan.refusal && makes_room(tunnel, *plan.refusal)) {
+    plan = plan_flow(decision, start, addresses_);
+  }
   if (plan.refusal) {
     dropped(tunnel, *plan.refusal);
     if (plan.answer) {
@@ -266,6 +272,30 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   open(tunnel, raw, packet, opening, wire);
 }
 
+std::optional<Drop> PacketPath::rate_met(Tunnel& tunnel) {
+  Tenant& tenant = tunnel.tenant();
+  if (!tunnel.budget.take(tenant.settings.max_new_flows_of_tunnel, loop_.now())) {
+    return Drop::kTunnelFlowRate;
+  }
+  if (!tenant.new_flows.take(tenant.settings.max_new_flows, loop_.now())) {
+    return Drop::kTenantFlowRate;
+  }
+  return std::nullopt;
+}
+
+// Where a new flow of `tunnel` has met `limit`: ends one that has had no answer, if there is one
+// that may.
+bool PacketPath::makes_room(Tunnel& tunnel, Drop limit) {
+  const auto flow = flows_.giving_way(limit, tunnel, loop_.now());
+  if (!flow) {
+    return false;
+  }
+  dropped(*flow, Drop::kGaveWay);
+  ++flows_.tenant_of(*flow).gave_way_total;
+  flows_.end(*flow, EndReason::kEvicted);
+  return true;
+}
+
 Decision PacketPath::decide(Tunnel& tunnel, const FlowFacts& facts, const Packet* packet) {
   const Decision ruled = rulings_.decide(facts);
   return hooks_ == nullptr ? ruled : hooks_->decide(ruled, facts, tunnel, packet);
@@ -273,11 +303,16 @@ Decision PacketPath::decide(Tunnel& tunnel, const FlowFacts& facts, const Packet
 
 void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                       const FlowKeeper::Opening& opening, const WireCount& wire) {
-  const auto index =
-      flows_.open(flows::key_of(tunnel.tenant().settings.id, packet), opening, loop_.now());
+  const flows::FlowKey key = flows::key_of(tunnel.tenant().settings.id, packet);
+  auto index = flows_.open(key, opening, loop_.now());
+  if (!index && makes_room(tunnel, index.error())) {
+    index = flows_.open(key, opening, loop_.now());
+  }
   if (!index) {
     dropped(tunnel, index.error());
-    refuse(tunnel, raw, packet);
+    if (index.error() != Drop::kHalfOpenLimit) {  // which is soon over: the client tries again
+      refuse(tunnel, raw, packet);
+    }
     return;
   }
   if (!show(*index, Side::kInitiator, tunnel, raw, wire)) {

@@ -107,6 +107,9 @@ class PacketPath final : public TcpUpgrade::Owner,
              flows::FlowMatch match, const flows::WireCount& wire);
   void fresh(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
              const flows::WireCount& wire);
+  // The number of flows that may begin in a span of time, if that has been reached.
+  std::optional<flows::Drop> rate_met(Tunnel& tunnel);
+  bool makes_room(Tunnel& tunnel, flows::Drop limit);
   // What becomes of a new flow, of which `packet` is the first, or null where it has none.
   Decision decide(Tunnel& tunnel, const FlowFacts& facts, const flows::Packet* packet);
   void open(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,

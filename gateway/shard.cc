@@ -38,6 +38,16 @@ flows::HashSeed random_seed() {
   return seed;
 }
 
+void follow_limits(TenantSettings& settings, const TenantSettings& wanted) {
+  settings.max_flows = wanted.max_flows;
+  settings.max_dials = wanted.max_dials;
+  settings.max_udp_sockets = wanted.max_udp_sockets;
+  settings.max_half_open = wanted.max_half_open;
+  settings.max_connections = wanted.max_connections;
+  settings.max_new_flows = wanted.max_new_flows;
+  settings.max_new_flows_of_tunnel = wanted.max_new_flows_of_tunnel;
+}
+
 }  // namespace
 
 SysResult<std::unique_ptr<Shard>> Shard::create(const Place& place) {
@@ -229,6 +239,10 @@ void Shard::hand_over(Tunnel& from, Tunnel& to) {
       flow.tunnel = to.id();
       --from.flows;
       ++to.flows;
+      if (flows_.waits(index)) {
+        --from.waiting;
+        ++to.waiting;
+      }
     }
     if (flow.peer_tunnel == from.id()) {
       flow.peer_tunnel = to.id();
@@ -551,9 +565,7 @@ std::uint64_t Shard::reload_now(const std::shared_ptr<const Policy>& policy,
   flows_.set_timeouts(settings.flows.timeouts);
   for (const TenantSettings& wanted : settings.tenants) {
     if (const auto tenant = tenants_.find(wanted.name); tenant != tenants_.end()) {
-      tenant->second->settings.max_flows = wanted.max_flows;
-      tenant->second->settings.max_dials = wanted.max_dials;
-      tenant->second->settings.max_udp_sockets = wanted.max_udp_sockets;
+      follow_limits(tenant->second->settings, wanted);
     }
   }
   prepare_for(settings.rules);
@@ -700,7 +712,12 @@ GatewayStatus Shard::status_now() const {
                               .max_flows = tenant->settings.max_flows,
                               .dials = tenant->dials,
                               .max_dials = tenant->settings.max_dials,
-                              .flows_total = tenant->flows_total});
+                              .half_open = tenant->half_open(),
+                              .max_half_open = tenant->settings.max_half_open,
+                              .connections = tenant->connections,
+                              .max_connections = tenant->settings.max_connections,
+                              .flows_total = tenant->flows_total,
+                              .gave_way_total = tenant->gave_way_total});
     status.stats.dials += tenant->dials;
   }
   std::ranges::sort(status.tenants, {}, &TenantStatus::id);

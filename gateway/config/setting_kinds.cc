@@ -572,6 +572,23 @@ std::string RateKind::print(Value value) const {
   return before.empty() ? rate : "\"" + rate + "\"";
 }
 
+constexpr RateKind kAnyLimit{.longest = std::chrono::hours(1)};
+constexpr std::string_view kNoLimit = "any";
+
+Parsed<std::optional<Rate>> RateLimitKind::parse(const Word& word) const {
+  if (word.text == kNoLimit) {
+    return std::optional<Rate>();
+  }
+  const auto rate = kAnyLimit.parse(word);
+  if (!rate) {
+    return Unexpected{"expected any, or" + rate.error().substr(rate.error().find(' '))};
+  }
+  return std::optional(*rate);
+}
+std::string RateLimitKind::print(const Value& value) const {
+  return value ? kAnyLimit.print(*value) : std::string(kNoLimit);
+}
+
 Parsed<std::uint32_t> MoreThanKind::parse(const Word& word) const {
   std::string_view text = word.text;
   const bool more = text.starts_with('>');

@@ -200,6 +200,13 @@ struct RateKind {
   [[nodiscard]] std::string print(Value value) const;
 };
 
+/// "1000/s", or "any": no limit.
+struct RateLimitKind {
+  using Value = std::optional<Rate>;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(const Value& value) const;
+};
+
 /// ">50"
 struct MoreThanKind {
   using Value = std::uint32_t;

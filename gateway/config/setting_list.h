@@ -263,6 +263,18 @@ void describe(V& v, TenantSettings& tenant) {
   v.value("max_udp_sockets", tenant.max_udp_sockets, CountKind{.most = kMostUdpSockets},
           "Each serves all UDP flows of one client port. When there are as many, the one that has\n"
           "been idle for longest gives way. As many again for ICMP echo.");
+  v.value("max_half_open", tenant.max_half_open, CountKind{.most = kMostFlows},
+          "TCP flows whose handshake is not finished, dials included. When there are as many, as\n"
+          "when there are as many flows or dials as there may be, one that nobody has answered\n"
+          "gives way: the oldest of the tunnels that have most of them. Flows that were answered\n"
+          "never do.");
+  v.value("max_connections", tenant.max_connections, CountKind{.most = kMostFlows},
+          "TCP flows that are upgraded, each of which takes two of the gateway's descriptors.");
+  v.value("max_new_flows", tenant.max_new_flows, RateLimitKind{},
+          "That may begin in a second (s), minute (m) or hour (h): 5000/s. What is beyond is\n"
+          "dropped without an answer, before any rule is asked. any: there is no such limit.");
+  v.value("max_new_flows_of_tunnel", tenant.max_new_flows_of_tunnel, RateLimitKind{},
+          "The same for each of its tunnels by itself.");
   v.sections(
       "publish", tenant.publish,
       "Ports of this host that lead to an address behind a tunnel of the tenant. The server\n"

@@ -91,6 +91,14 @@ struct PublishedEndpoint {
   friend bool operator==(const PublishedEndpoint&, const PublishedEndpoint&) = default;
 };
 
+/// So many in a span of time.
+struct Rate {
+  std::uint32_t count = 0;
+  std::chrono::nanoseconds span = 1s;
+
+  friend bool operator==(const Rate&, const Rate&) = default;
+};
+
 struct TenantSettings {
   std::string name;
   std::uint32_t id = 0;                 // in the file: default is its position, from 1
@@ -98,7 +106,11 @@ struct TenantSettings {
   std::uint32_t max_flows = 100'000;
   std::uint32_t max_dials = 1'024;
   std::uint32_t max_udp_sockets = 4'096;
-  std::vector<TenantRoute> routes;  // besides what open tunnels claim
+  std::uint32_t max_half_open = 4'096;
+  std::uint32_t max_connections = 100'000;
+  std::optional<Rate> max_new_flows{};            // of all its tunnels
+  std::optional<Rate> max_new_flows_of_tunnel{};  // of each
+  std::vector<TenantRoute> routes;                // besides what open tunnels claim
   std::vector<PublishedEndpoint> publish{};
 
   friend bool operator==(const TenantSettings&, const TenantSettings&) = default;
@@ -109,14 +121,6 @@ struct PortRange {
   base::Port last{};  // inclusive
 
   friend bool operator==(const PortRange&, const PortRange&) = default;
-};
-
-/// So many in a span of time.
-struct Rate {
-  std::uint32_t count = 0;
-  std::chrono::nanoseconds span = 1s;
-
-  friend bool operator==(const Rate&, const Rate&) = default;
 };
 
 /// A label that a tunnel must have, with one of these values; `*` in them stands for anything.

@@ -51,6 +51,10 @@ class Comparison {
         tenant.max_flows = wanted->max_flows;
         tenant.max_dials = wanted->max_dials;
         tenant.max_udp_sockets = wanted->max_udp_sockets;
+        tenant.max_half_open = wanted->max_half_open;
+        tenant.max_connections = wanted->max_connections;
+        tenant.max_new_flows = wanted->max_new_flows;
+        tenant.max_new_flows_of_tunnel = wanted->max_new_flows_of_tunnel;
       }
     }
     differs("tenants", next != wanted_.tenants);

@@ -34,6 +34,12 @@ base::Result<FlowIndex, Drop> PublishedFlows::open(Tenant& tenant, const Endpoin
   if (tcp && tenant.dials >= tenant.settings.max_dials) {
     return Unexpected{Drop::kDialLimit};
   }
+  if (tcp && tenant.connections >= tenant.settings.max_connections) {
+    return Unexpected{Drop::kConnectionLimit};
+  }
+  if (!tenant.new_flows.take(tenant.settings.max_new_flows, loop_.now())) {
+    return Unexpected{Drop::kTenantFlowRate};
+  }
   const auto key = free_key(tenant, {client, to, tenant.settings.id, protocol});
   if (!key) {
     return Unexpected{Drop::kNoFreeBinding};

@@ -40,6 +40,7 @@ FlowKeeper::FlowKeeper(FlowRegion& region, const Settings& settings, flows::Hash
       table_(flows::FlowTable::create(region.bytes(), settings.flows.max, seed,
                                       flows::first_flow_id(place.shard))),
       wheel_(table_, now),
+      waiting_(settings.flows.max),
       names_(flows::NameTable::in_region(region.bytes(), settings.flows.max)),
       host_names_(names_),
       bindings_(binding_range(settings.nat.bindings)),
@@ -86,6 +87,7 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
   if (const flows::NameIndex name = table_[*index].name; name != flows::kNoName) {
     names_.use(name);
   }
+  tenants_.try_emplace(key.tenant, &tenant);
   ++tenant.flows;
   ++tenant.flows_total;
   ++opening.tunnel.flows;
@@ -93,6 +95,7 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
     ++peer->peer_flows;
   }
   ++opened_;
+  follow_wait(*index);
   wheel_.arm(*index, now + timeout(table_[*index]));
   log(*index, AuditEvent::Kind::kFlowStart);
   if (observer_ != nullptr) {
@@ -124,8 +127,13 @@ std::optional<Drop> FlowKeeper::limit_met(const Tenant& tenant, const flows::Flo
   if (!audit_.accepts_starts()) {
     return Drop::kAuditBacklog;
   }
-  if (quota_.is_used_up()) {
+  if (!quota_.has_room_for(tenant.flows)) {
     return Drop::kFlowTableFull;
+  }
+  const bool is_handled = action != flows::Action::kReject && action != flows::Action::kDrop;
+  if (is_handled && key.protocol == Protocol::kTcp &&
+      tenant.half_open() >= tenant.settings.max_half_open) {
+    return Drop::kHalfOpenLimit;
   }
   if (needs_binding(key, action) && bindings_.claimed() == bindings_.capacity()) {
     return Drop::kNoFreeBinding;
@@ -152,6 +160,10 @@ bool FlowKeeper::hears(FlowIndex index, flows::Side side, Tunnel& from) {
     const auto counter = is_first ? &Tunnel::flows : &Tunnel::peer_flows;
     --(tunnel(owner)->*counter);
     ++(from.*counter);
+    if (is_first && waits(index)) {
+      --tunnel(owner)->waiting;
+      ++from.waiting;
+    }
     owner = from.id();
   }
   if (is_first) {
@@ -206,6 +218,9 @@ void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCou
   flow.last_seen_ns = base::to_nanoseconds(now);
   if (!initiator && flow.replies < 255) {
     flow.replies = (flow.replies + 1U) & 0xffU;
+    if (flow.replies == 1) {
+      follow_wait(index);
+    }
   }
   if (packet.protocol == Protocol::kTcp) {
     follow_phase(index, sender, packet.tcp_flags, now);
@@ -226,6 +241,7 @@ void FlowKeeper::follow_phase(FlowIndex index, flows::Side sender, flows::TcpFla
   }
   if (flow.action == flows::Action::kForward && flow.state == FlowState::kSynReceived) {
     flow.state = FlowState::kEstablished;
+    follow_wait(index);
   }
   if (flow.state == FlowState::kEstablished && flow.tcp_phase > flows::TcpPhase::kOpen) {
     flow.state = FlowState::kClosing;
@@ -241,6 +257,7 @@ void FlowKeeper::count_down(FlowIndex index, const flows::WireCount& wire) {
 void FlowKeeper::set_state(FlowIndex index, FlowState state, Instant now) {
   Flow& flow = table_[index];
   flow.state = state;
+  follow_wait(index);
   flow.last_seen_ns = base::to_nanoseconds(now);
   wheel_.arm(index, now + timeout(flow));
 }
@@ -274,6 +291,7 @@ void FlowKeeper::end(FlowIndex index, EndReason reason) {
   if (flow.name != flows::kNoName) {
     names_.release(flow.name);
   }
+  stop_waiting(index);
   if (Tunnel* owner = tunnel(flow.tunnel)) {
     --owner->flows;
     --owner->tenant().flows;

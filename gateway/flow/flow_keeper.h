@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 
@@ -27,6 +28,7 @@
 #include "gateway/flow/flow_quota.h"
 #include "gateway/flow/flow_region.h"
 #include "gateway/flow/host_names.h"
+#include "gateway/flow/waiting_flows.h"
 #include "gateway/onramp/tunnel.h"
 #include "gateway/telemetry/audit_log.h"
 #include "nat/binding_table.h"
@@ -94,6 +96,15 @@ class FlowKeeper {
                                                      const flows::FlowKey& key,
                                                      flows::Action action) const;
 
+  /// The flow that is to end (kEvicted) before one that `wanting` begins can be opened, where it
+  /// has met `limit`. Nothing: the limit stands. See waiting_flows.h.
+  [[nodiscard]] std::optional<flows::FlowIndex> giving_way(flows::Drop limit, Tunnel& wanting,
+                                                           base::Instant now);
+  /// Whether nobody has answered it yet.
+  [[nodiscard]] bool waits(flows::FlowIndex index) const {
+    return waiting_.find(index).has_value();
+  }
+
   /// What a name server answered to the initiator of `flow`: flows to those addresses that begin
   /// from now on carry the name.
   void learn(flows::FlowIndex flow, const flows::DnsAnswer& answer, base::Instant now) {
@@ -151,6 +162,9 @@ class FlowKeeper {
   [[nodiscard]] nat::BindingTable& bindings() { return bindings_; }
   [[nodiscard]] const nat::BindingTable& bindings() const { return bindings_; }
   [[nodiscard]] const flows::FlowTable& table() const { return table_; }
+  [[nodiscard]] Tenant& tenant_of(flows::FlowIndex index) const {
+    return *tenants_.at(table_[index].key.tenant);
+  }
   [[nodiscard]] const FlowQuota& quota() const { return quota_; }
   [[nodiscard]] std::uint64_t opened() const { return opened_; }
   [[nodiscard]] std::uint64_t ended() const { return ended_; }
@@ -162,6 +176,13 @@ class FlowKeeper {
 
  private:
   static constexpr std::uint32_t kExpireBudget = 1024;  // chosen: flows per tick and wake-up
+
+  // flow_keeper_waiting.cc
+  void follow_wait(flows::FlowIndex index);
+  void stop_waiting(flows::FlowIndex index);
+  std::optional<flows::FlowIndex> longest_waiting(Tenant& tenant, std::span<const Wait> kinds,
+                                                  const Tunnel* wanting, base::Instant now);
+  Tenant* most_beyond_its_share();
 
   std::optional<flows::Drop> claim_bindings(flows::FlowIndex index);
   void release_bindings(flows::FlowIndex index);
@@ -175,6 +196,7 @@ class FlowKeeper {
   Timeouts timeouts_;
   flows::FlowTable table_;
   flows::ExpiryWheel wheel_;
+  WaitingFlows waiting_;
   flows::NameTable names_;
   HostNames host_names_;
   nat::BindingTable bindings_;
@@ -184,6 +206,7 @@ class FlowKeeper {
   Servant* servant_ = nullptr;
   Observer* observer_ = nullptr;
   std::unordered_map<std::uint32_t, Tunnel*> tunnels_;  // by id
+  std::unordered_map<std::uint32_t, Tenant*> tenants_;  // that have had a flow, by id
   std::uint64_t opened_ = 0;
   std::uint64_t ended_ = 0;
 };

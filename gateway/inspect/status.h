@@ -47,7 +47,12 @@ struct TenantStatus {
   std::uint32_t max_flows = 0;
   std::uint32_t dials = 0;  // connects under way
   std::uint32_t max_dials = 0;
+  std::uint32_t half_open = 0;  // TCP flows whose handshake is not finished
+  std::uint32_t max_half_open = 0;
+  std::uint32_t connections = 0;  // TCP flows with sockets of the gateway
+  std::uint32_t max_connections = 0;
   std::uint64_t flows_total = 0;
+  std::uint64_t gave_way_total = 0;  // unanswered flows, to others that wanted their place
 };
 
 struct NatStatus {

@@ -35,7 +35,10 @@ void write_tenant(JsonWriter& json, const TenantStatus& tenant) {
   json.open_object().number("id", tenant.id).text("name", tenant.name);
   json.number("tunnels", tenant.tunnels).number("flows", tenant.flows);
   json.number("max_flows", tenant.max_flows).number("dials", tenant.dials);
-  json.number("max_dials", tenant.max_dials).number("flows_total", tenant.flows_total);
+  json.number("max_dials", tenant.max_dials).number("half_open", tenant.half_open);
+  json.number("max_half_open", tenant.max_half_open).number("connections", tenant.connections);
+  json.number("max_connections", tenant.max_connections).number("flows_total", tenant.flows_total);
+  json.number("gave_way_total", tenant.gave_way_total);
   json.close_object();
 }
 

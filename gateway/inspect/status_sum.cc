@@ -17,7 +17,10 @@ void add(TenantStatus& sum, const TenantStatus& more) {
   sum.tunnels += more.tunnels;
   sum.flows += more.flows;
   sum.dials += more.dials;
+  sum.half_open += more.half_open;
+  sum.connections += more.connections;
   sum.flows_total += more.flows_total;
+  sum.gave_way_total += more.gave_way_total;
 }
 
 void add(NatStatus& sum, const NatStatus& more) {

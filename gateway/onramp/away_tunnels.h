@@ -32,6 +32,7 @@ class AwayTunnel final : public Tunnel {
     dropped_packets = gone.dropped_packets;
     flows = gone.flows;
     peer_flows = gone.peer_flows;
+    waiting = gone.waiting;
   }
 
   flows::WireCount send(const RawPacket& /*packet*/, const flows::Packet& /*parsed*/) override {

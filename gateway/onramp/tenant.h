@@ -8,6 +8,8 @@
 
 #include "flows/token_bucket.h"
 #include "gateway/config/settings.h"
+#include "gateway/flow/flow_budget.h"
+#include "gateway/flow/waiting_flows.h"
 #include "gateway/loop/fair_turns.h"
 #include "gateway/offramp/tunnel_routes.h"
 
@@ -23,11 +25,19 @@ struct Tenant {
   FairTurns::Line turns;                                 // of its tunnels
   std::uint32_t tunnels = 0;
   std::uint32_t flows = 0;
-  std::uint32_t dials = 0;  // connects under way
+  std::uint32_t dials = 0;        // connects under way
+  std::uint32_t connections = 0;  // TCP flows that have sockets, or are about to
   std::uint64_t flows_total = 0;
+  std::uint64_t gave_way_total = 0;
+  WaitingLines waiting;  // of its flows
+  FlowBudget new_flows;
   // ICMP errors of our own making (RFC 4443 2.4 f). Chosen: the rate that Linux allows itself
   // (net.ipv4.icmp_msgs_per_sec), and a burst that several traceroutes at once do not reach.
   flows::TokenBucket icmp_errors{1000, 250};
+
+  [[nodiscard]] std::uint32_t half_open() const {
+    return waiting_in(waiting, Wait::kDial) + waiting_in(waiting, Wait::kHandshake);
+  }
 };
 
 }  // namespace gateway

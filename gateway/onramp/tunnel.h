@@ -79,7 +79,9 @@ class Tunnel {
   std::uint64_t dropped_packets = 0;
   std::uint32_t flows = 0;       // whose initiator is here
   std::uint32_t peer_flows = 0;  // forwarded to here
+  std::uint32_t waiting = 0;     // of `flows`, those that nobody has answered yet
   FlowRate new_flows;            // that it begins
+  FlowBudget budget;             // of them
 
   /// Of the packets at hand: the peer's outer port, where answers must go to it; else 0.
   base::Port outer_port{};

@@ -70,10 +70,13 @@ class Explainer {
   void limits() {
     const Tenant& tenant = around_.tenant;
     const nat::BindingTable& bindings = around_.flows.bindings();
-    out_.limits = {{"flows of the tenant", tenant.flows, tenant.settings.max_flows},
-                   {"dials of the tenant", tenant.dials, tenant.settings.max_dials},
-                   {"flows", around_.flows.quota().used(), around_.flows.quota().most()},
-                   {"nat slots", bindings.claimed(), bindings.capacity()}};
+    out_.limits = {
+        {"flows of the tenant", tenant.flows, tenant.settings.max_flows},
+        {"dials of the tenant", tenant.dials, tenant.settings.max_dials},
+        {"half-open flows of the tenant", tenant.half_open(), tenant.settings.max_half_open},
+        {"connections of the tenant", tenant.connections, tenant.settings.max_connections},
+        {"flows", around_.flows.quota().used(), around_.flows.quota().most()},
+        {"nat slots", bindings.claimed(), bindings.capacity()}};
   }
 
   bool refuse(Drop why, std::string says) {

@@ -72,6 +72,9 @@ FlowPlan plan_flow(const Decision& decision, const FlowStart& start,
     if (tcp && start.tenant.dials >= start.tenant.settings.max_dials) {
       return refused(Drop::kDialLimit);  // the client tries again, and may have more luck
     }
+    if (tcp && start.tenant.connections >= start.tenant.settings.max_connections) {
+      return refused(Drop::kConnectionLimit, Unreachable::kAdminProhibited);
+    }
     plan.upstream = upstream_of(decision, destination, addresses);
   }
   if (tcp) {

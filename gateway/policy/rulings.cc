@@ -3,15 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/flow/flow_budget.h"
+
 namespace gateway {
-namespace {
-
-flows::TokenBucket bucket_of(const Rate& rate) {
-  return flows::TokenBucket::every(rate.span / rate.count, rate.count);
-}
-
-}  // namespace
-
 Rulings::Rulings(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {
   make_room();
 }

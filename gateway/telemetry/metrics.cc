@@ -95,6 +95,19 @@ void add_flows(MetricsText& metrics, const GatewayStatus& status) {
   for (const TenantStatus& tenant : status.tenants) {
     metrics.sample("tenant", tenant.name, tenant.flows_total);
   }
+  metrics.gauge("tenant_half_open_flows", "TCP flows of a tenant whose handshake is not finished.");
+  for (const TenantStatus& tenant : status.tenants) {
+    metrics.sample("tenant", tenant.name, tenant.half_open);
+  }
+  metrics.gauge("tenant_connections", "TCP flows of a tenant that have sockets of the gateway.");
+  for (const TenantStatus& tenant : status.tenants) {
+    metrics.sample("tenant", tenant.name, tenant.connections);
+  }
+  metrics.counter("tenant_flows_gave_way_total",
+                  "Flows of a tenant that nobody had answered when another wanted their place.");
+  for (const TenantStatus& tenant : status.tenants) {
+    metrics.sample("tenant", tenant.name, tenant.gave_way_total);
+  }
   metrics.gauge("tenant_tunnels", "Open tunnels of a tenant.");
   for (const TenantStatus& tenant : status.tenants) {
     metrics.sample("tenant", tenant.name, tenant.tunnels);

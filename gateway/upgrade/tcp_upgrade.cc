@@ -50,6 +50,7 @@ TcpUpgrade::Session& TcpUpgrade::new_session(FlowIndex flow) {
   free_.pop_back();
   session.flow = flow;
   flows_[flow].attachment = session.index;
+  ++flows_.tenant_of(session.flow).connections;
   return session;
 }
 
@@ -96,6 +97,7 @@ void TcpUpgrade::take_measurements(const Session& session) {
 
 void TcpUpgrade::free_session(Session& session) {
   take_measurements(session);
+  --flows_.tenant_of(session.flow).connections;
   if (session.let_in && hooks_->wants_closed()) {
     hooks_->closed(session.flow, relayed_by(session));
   }
@@ -241,7 +243,7 @@ void TcpUpgrade::dial(Session& session) {
     }
   }
   session.dialling = true;
-  ++flows_.tunnel(flows_[session.flow].tunnel)->tenant().dials;
+  ++flows_.tenant_of(session.flow).dials;
 }
 
 // Asks once for each flow, although a dial that waits for a socket begins again.
@@ -316,7 +318,7 @@ void TcpUpgrade::end_dial(Session& session) {
   session.dialling = false;
   session.awaits_socket = false;
   loop_.unwatch(session.upstream, session);
-  --flows_.tunnel(flows_[session.flow].tunnel)->tenant().dials;
+  --flows_.tenant_of(session.flow).dials;
 }
 
 void TcpUpgrade::dial_answered(Session& session) {

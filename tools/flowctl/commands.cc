@@ -160,7 +160,10 @@ Done tenants(const Context& context) {
                     {digits_at(one, "tunnels")},
                     {share(one, "flows", "max_flows")},
                     {share(one, "dials", "max_dials")},
-                    {digits_at(one, "flows_total")}});
+                    {share(one, "half_open", "max_half_open")},
+                    {share(one, "connections", "max_connections")},
+                    {digits_at(one, "flows_total")},
+                    {digits_at(one, "gave_way_total")}});
   }
   print_table(context,
               {{"ID", true},
@@ -168,7 +171,10 @@ Done tenants(const Context& context) {
                {"TUNNELS", true},
                {"FLOWS", true},
                {"DIALS", true},
-               {"FLOWS EVER", true}},
+               {"HALF OPEN", true},
+               {"CONNECTIONS", true},
+               {"FLOWS EVER", true},
+               {"GAVE WAY", true}},
               rows, "There are no tenants.\n");
   return {};
 }

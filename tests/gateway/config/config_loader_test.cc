@@ -88,8 +88,12 @@ log: {format: json, level: debug}
             (SeqpacketOnramp{"/run/gw/onramp.sock", 0660, {{1000, {"acme"}}}, 1500ms}));
   EXPECT_EQ(
       settings.tenants,
-      (std::vector<TenantSettings>{
-          {"acme", 1001, {prefix("100.64.0.0/10"), prefix("fd00:64::/48")}, 7, 8, 4096, {}}}));
+      (std::vector<TenantSettings>{{.name = "acme",
+                                    .id = 1001,
+                                    .sources = {prefix("100.64.0.0/10"), prefix("fd00:64::/48")},
+                                    .max_flows = 7,
+                                    .max_dials = 8,
+                                    .routes = {}}}));
   ASSERT_EQ(settings.rules.size(), 4u);
   EXPECT_EQ(settings.rules[0].match.destination,
             (std::vector{prefix("169.254.0.0/16"), prefix("fe80::/10")}));

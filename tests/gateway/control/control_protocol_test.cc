@@ -175,10 +175,16 @@ TEST(ControlReply, TenantsHaveEveryFact) {
                      .max_flows = 4,
                      .dials = 5,
                      .max_dials = 6,
-                     .flows_total = 7}};
+                     .half_open = 8,
+                     .max_half_open = 9,
+                     .connections = 10,
+                     .max_connections = 11,
+                     .flows_total = 7,
+                     .gave_way_total = 12}};
   EXPECT_EQ(reply_of(Kind::kTenants, status).at("tenants"), json::parse(R"([{
     "id": 1, "name": "acme", "tunnels": 2, "flows": 3, "max_flows": 4, "dials": 5,
-    "max_dials": 6, "flows_total": 7}])"));
+    "max_dials": 6, "half_open": 8, "max_half_open": 9, "connections": 10, "max_connections": 11,
+    "flows_total": 7, "gave_way_total": 12}])"));
 }
 
 TEST(ControlReply, FlowsBringTheNamesOfTheirNumbers) {
