@@ -33,6 +33,9 @@ int forward(const Words& words);
 int forward_bare(const Words& words);
 /// SOCKET COUNT: that many flows from one tunnel to another, idle until the end of the input.
 int idle_forwarded(const Words& words);
+/// SOCKET TENANT ADDRESS PORT PER_SECOND: SYNs to there, each from another client, until it is
+/// ended.
+int syn_flood(const Words& words);
 /// ADDRESS FIRST_PORT PORTS COUNT: says that it is there, waits for a line, opens that many
 /// connections, uses each once, says so, and holds them until the end of the input.
 int idle(const Words& words);

@@ -9,6 +9,7 @@ import processes
 from ways import FIRST_PORT, IPERF_PORT, PORTS, SERVER, UDP_PORT, Way
 
 ECHO_BYTES, ECHO_RATE = 200, 10000
+FLOOD_RATE = 20000
 ONRAMPS = ["run", "offload", "mtu1400"]
 PEERS = ["slirp", "pasta", "slirp1500", "pasta1500"]
 TCP_WAYS = ["direct", "ceiling", *ONRAMPS, *PEERS]
@@ -27,6 +28,8 @@ LOADS = {
     "idle": ("bytes each", ["run", "offload", "mtu1400", "slirp", "pasta"]),
     "crowd-up": ("x CPU/GB", ["offload", "mtu1400"]),
     "crowd-crr": ("x CPU/connection", ["offload", "mtu1400"]),
+    "flood-up": ("x Gbit/s", ["offload", "mtu1400"]),
+    "flood-own-up": ("x Gbit/s", ["offload", "mtu1400"]),
     "rules-up": ("x Gbit/s", ["mtu1400"]),
     "rules-crr": ("x per second", ["mtu1400"]),
     "workers-crr": ("x per second", ["mtu1400"]),
@@ -61,6 +64,8 @@ class Loads:
             return self.idle(way_name)
         if load.startswith("crowd-"):
             return self.crowd({"up": "up1", "crr": "crr32"}[load[len("crowd-"):]], way_name)
+        if load.startswith("flood-"):
+            return self.flooded("default" if load == "flood-own-up" else "flood", way_name)
         if load.startswith("rules-"):
             return self.ruled({"up": "up1", "crr": "crr32"}[load[len("rules-"):]])
         if load == "workers-crr":
@@ -246,3 +251,23 @@ class Loads:
             finally:
                 self.bench.stop(gateway)
         return figures[2] / figures[1], {"one": figures[1], "two": figures[2]}
+
+    def flooded(self, tenant, way_name):
+        """up1 beside a flood of SYNs by a tunnel of `tenant`, over up1 without, on one worker."""
+        gateway, onramp = self.bench.start_gateway(
+            "workers: 1\ntenants: [{name: default}, {name: flood}]\n")
+        flood = None
+        try:
+            way = self.bench.through_tunnel(gateway, onramp, way_name == "offload")
+            alone, _ = self.through("up1", way)
+            flood = subprocess.Popen([self.bench.load_program, "syn-flood", onramp, tenant, SERVER,
+                                      str(FIRST_PORT), str(FLOOD_RATE)], stdin=subprocess.DEVNULL)
+            beside, more = self.through("up1", way)
+            if flood.poll() is not None:
+                raise Failed("the flood ended")
+        finally:
+            if flood:
+                flood.kill()
+                flood.wait()
+            self.bench.stop(gateway)
+        return beside / alone, {"alone": alone, "beside": beside, **more}

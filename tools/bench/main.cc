@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
       {"udp-flood", bench::udp_flood}, {"udp-echo", bench::udp_echo},
       {"forward", bench::forward},     {"forward-bare", bench::forward_bare},
       {"idle", bench::idle},           {"idle-forwarded", bench::idle_forwarded},
+      {"syn-flood", bench::syn_flood},
   };
   const auto load = argc > 1 ? loads.find(argv[1]) : loads.end();
   if (load == loads.end()) {

@@ -20,7 +20,7 @@ TunnelContext context_of(const std::string& number, const std::string& mtu, bool
     errno = EINVAL;
     die("tunnel " + number);
   }
-  return {.v4 = *v4, .v6 = *v6, .mtu = mtu, .offload = offload, .tenant = "default"};
+  return {.v4 = *v4, .v6 = *v6, .mtu = mtu, .offload = offload};
 }
 
 void widen(const Fd& socket) {
@@ -37,8 +37,8 @@ Fd open_tunnel(const std::string& path, const TunnelContext& context) {
   must(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
        "connect to " + path);
   const std::string text = R"({"tenant":")" + context.tenant + R"(","reply":true,"addresses":[")" +
-                           context.v4.to_string() + "/32\",\"" + context.v6.to_string() +
-                           "/128\"],\"mtu\":" + context.mtu +
+                           context.v4.to_string() + "/" + context.v4_bits + "\",\"" +
+                           context.v6.to_string() + "/128\"],\"mtu\":" + context.mtu +
                            ",\"offload\":" + (context.offload ? "true" : "false") + "}";
   must(static_cast<int>(::send(socket.get(), text.data(), text.size(), 0)), "context");
   std::array<char, 4096> reply{};

@@ -14,6 +14,7 @@ struct TunnelContext {
   std::string mtu;
   bool offload = false;
   std::string tenant = "default";
+  std::string v4_bits = "32";  // that are its own, of v4
 };
 
 /// The addresses of tunnel `number`: 100.64.0.NUMBER and fd00:64::NUMBER. No two tunnels that are

@@ -101,6 +101,8 @@ def bars(figures):
     for way in ONRAMPS:
         yield "idle connection, %s, bytes" % way, "<=", 5120, m("idle", way)
     for way in ("offload", "mtu1400"):
+        yield "TCP beside a SYN flood of another tenant : without, " + way, ">=", 0.8, m("flood-up", way)
+        yield "TCP beside a SYN flood of its own tenant : without, " + way, ">=", 0.8, m("flood-own-up", way)
         yield "CPU per GB beside many flows : few, " + way, "<=", 1.25, m("crowd-up", way)
         yield "CPU per connection beside many flows : few, " + way, "<=", 1.25, m("crowd-crr", way)
 
