@@ -55,9 +55,9 @@ class FragmentTable {
 
    private:
     friend class FragmentTable;
-    std::uint32_t next_in_bucket = kNone;  // or in the free list
-    std::uint32_t older = kNone, newer = kNone;
-    std::uint32_t older_of_tenant = kNone, newer_of_tenant = kNone;
+    std::uint32_t next_in_bucket_ = kNone;  // or in the free list
+    std::uint32_t older_ = kNone, newer_ = kNone;
+    std::uint32_t older_of_tenant_ = kNone, newer_of_tenant_ = kNone;
   };
 
   /// At most `units` in all, and `units_per_tenant` of one tenant.
@@ -67,7 +67,7 @@ class FragmentTable {
         units_per_tenant_(units_per_tenant),
         seed_(seed) {
     for (std::uint32_t i = units; i > 0; --i) {
-      entries_[i - 1].next_in_bucket = free_;
+      entries_[i - 1].next_in_bucket_ = free_;
       free_ = i - 1;
     }
   }
@@ -75,7 +75,7 @@ class FragmentTable {
   [[nodiscard]] std::uint32_t find(const FragmentKey& key) const {
     std::uint32_t index = buckets_[bucket_of(key)];
     while (index != kNone && entries_[index].key != key) {
-      index = entries_[index].next_in_bucket;
+      index = entries_[index].next_in_bucket_;
     }
     return index;
   }
@@ -102,7 +102,7 @@ class FragmentTable {
       }
     }
     CHECK(giving->oldest != kNone);
-    const std::uint32_t next = entries_[giving->oldest].newer_of_tenant;
+    const std::uint32_t next = entries_[giving->oldest].newer_of_tenant_;
     return giving->oldest == keep && next != kNone ? next : giving->oldest;
   }
 
@@ -111,12 +111,12 @@ class FragmentTable {
     CHECK(free_ != kNone && used_ < entries_.size());
     const std::uint32_t index = free_;
     Entry& entry = entries_[index];
-    free_ = entry.next_in_bucket;
+    free_ = entry.next_in_bucket_;
     entry.key = key;
     entry.value = Value{};
     entry.arrived = now;
     std::uint32_t& bucket = buckets_[bucket_of(key)];
-    entry.next_in_bucket = bucket;
+    entry.next_in_bucket_ = bucket;
     bucket = index;
     append(index);
     ++size_;
@@ -144,10 +144,10 @@ class FragmentTable {
     unlink(index, tenant);
     std::uint32_t* link = &buckets_[bucket_of(entry.key)];
     while (*link != index) {
-      link = &entries_[*link].next_in_bucket;
+      link = &entries_[*link].next_in_bucket_;
     }
-    *link = entry.next_in_bucket;
-    entry.next_in_bucket = free_;
+    *link = entry.next_in_bucket_;
+    entry.next_in_bucket_ = free_;
     free_ = index;
   }
 
@@ -181,26 +181,26 @@ class FragmentTable {
   void append(std::uint32_t index) {
     Entry& entry = entries_[index];
     Tenant& tenant = tenants_[entry.key.tenant];
-    entry.older = newest_;
-    entry.newer = kNone;
-    (newest_ == kNone ? oldest_ : entries_[newest_].newer) = index;
+    entry.older_ = newest_;
+    entry.newer_ = kNone;
+    (newest_ == kNone ? oldest_ : entries_[newest_].newer_) = index;
     newest_ = index;
-    entry.older_of_tenant = tenant.newest;
-    entry.newer_of_tenant = kNone;
-    (tenant.newest == kNone ? tenant.oldest : entries_[tenant.newest].newer_of_tenant) = index;
+    entry.older_of_tenant_ = tenant.newest;
+    entry.newer_of_tenant_ = kNone;
+    (tenant.newest == kNone ? tenant.oldest : entries_[tenant.newest].newer_of_tenant_) = index;
     tenant.newest = index;
   }
 
   void unlink(std::uint32_t index, Tenant& tenant) {
     const Entry& entry = entries_[index];
-    (entry.older == kNone ? oldest_ : entries_[entry.older].newer) = entry.newer;
-    (entry.newer == kNone ? newest_ : entries_[entry.newer].older) = entry.older;
-    (entry.older_of_tenant == kNone ? tenant.oldest
-                                    : entries_[entry.older_of_tenant].newer_of_tenant) =
-        entry.newer_of_tenant;
-    (entry.newer_of_tenant == kNone ? tenant.newest
-                                    : entries_[entry.newer_of_tenant].older_of_tenant) =
-        entry.older_of_tenant;
+    (entry.older_ == kNone ? oldest_ : entries_[entry.older_].newer_) = entry.newer_;
+    (entry.newer_ == kNone ? newest_ : entries_[entry.newer_].older_) = entry.older_;
+    (entry.older_of_tenant_ == kNone ? tenant.oldest
+                                     : entries_[entry.older_of_tenant_].newer_of_tenant_) =
+        entry.newer_of_tenant_;
+    (entry.newer_of_tenant_ == kNone ? tenant.newest
+                                     : entries_[entry.newer_of_tenant_].older_of_tenant_) =
+        entry.older_of_tenant_;
   }
 
   std::vector<Entry> entries_;

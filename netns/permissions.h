@@ -71,7 +71,7 @@ inline constexpr Roles kEverybody = kAllButHelper | kHelperOnly;
 
 /// A call may stand here twice, with other roles or other arguments.
 inline constexpr auto kPermissions = [] {
-  using namespace permission_roles;
+  using namespace permission_roles;  // NOLINT(google-build-using-namespace): of this table only
   return std::to_array<Permission>({
       // Memory
       {"brk", kEverybody, "malloc"},
