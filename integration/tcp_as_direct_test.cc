@@ -13,9 +13,11 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,7 @@
 
 #include "integration/support/accept.h"
 #include "integration/support/must.h"
+#include "integration/support/pattern.h"
 #include "integration/support/raw_tcp.h"
 #include "integration/support/servers.h"
 
@@ -388,6 +391,39 @@ TEST(TcpAsDirect, ClosedWindowIsProbedAndItsOpeningIsUsed) {
         exchange.say("client: " + client.read(5));
       },
       {"A seq=0 ack=1", "A seq=0 ack=1", "client: he", "client: hello"});
+}
+
+// How much fits in between is the gateway's own; that there is an end to it, and nothing lost, is
+// not.
+TEST(TcpAsDirect, ServerThatDoesNotReadClosesTheWindowAndLosesNothing) {
+  expect_same(
+      [](Exchange& exchange) {
+        constexpr std::size_t kSegment = 1360, kBurst = 16;
+        RawTcp client = exchange.client();
+        const unsigned shift = client.open(usual_options()).options.at(3).at(0);
+        TcpConnection server = exchange.accept();
+        const Pattern pattern;
+        client.say("x");  // its acknowledgement has the first scaled window
+        client.await_ack(2);
+        exchange.say("server: " + server.receive(1));
+        const std::uint32_t first = client.next_to_send();
+        const auto sent = [&] { return client.next_to_send() - first; };
+        for (std::size_t room = client.window() << shift; room >= kSegment;
+             room = client.window() << shift) {
+          for (std::size_t i = 0; i < std::min(kBurst, room / kSegment); ++i) {
+            const auto bytes = pattern.from(sent()).first(kSegment);
+            client.say({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+          }
+          client.await_ack(client.next_to_send());
+        }
+        exchange.say("closed");
+        const std::string received = server.receive(sent());
+        PatternChecker checker(pattern);
+        checker.take(std::as_bytes(std::span(received)));
+        exchange.say(checker.is_right() ? "nothing lost" : "damaged");
+        exchange.say_whether_it_lives(client, server);
+      },
+      {"server: x", "closed", "nothing lost", "server: still?", "client: yes"});
 }
 
 // ---- Ending ----

@@ -241,6 +241,7 @@ std::optional<RawSegment> RawTcp::receive(base::Duration limit) {
 }
 
 void RawTcp::note(const RawSegment& segment) {
+  window_ = segment.window;
   if (segment.has(kAck) && static_cast<std::int32_t>(segment.acknowledgement - acked_) > 0) {
     acked_ = segment.acknowledgement;
   }

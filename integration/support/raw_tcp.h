@@ -110,7 +110,8 @@ class RawTcp {
 
   [[nodiscard]] std::uint32_t next_to_send() const { return next_; }
   [[nodiscard]] std::uint32_t expected() const;  // the next sequence number of the server's
-  [[nodiscard]] std::optional<std::uint32_t> server_first() const { return server_first_; }
+  /// As the last segment said it: not scaled.
+  [[nodiscard]] std::size_t window() const { return window_; }
 
  private:
   std::optional<RawSegment> receive(base::Duration limit);
@@ -123,6 +124,7 @@ class RawTcp {
   std::uint32_t next_ = 0;
   std::optional<std::uint32_t> server_first_;
   std::uint32_t acked_ = 0;
+  unsigned window_ = 0;
   std::string stream_;  // of the server, as far as it is complete
   std::optional<std::uint32_t> fin_;
 };
