@@ -118,6 +118,8 @@ std::string_view name(Drop reason) {
       return "dropped_by_rule";
     case Drop::kRuleLimit:
       return "rule_limit";
+    case Drop::kBandwidth:
+      return "bandwidth";
     case Drop::kDroppedByHook:
       return "dropped_by_hook";
     case Drop::kNoRoute:
@@ -264,6 +266,8 @@ std::string_view explain(Drop reason) {
       return "A rule drops the flow";
     case Drop::kRuleLimit:
       return "a rule lets the tenant begin no more flows just now";
+    case Drop::kBandwidth:
+      return "beyond the bandwidth that its rule or its tenant is bound to";
     case Drop::kDroppedByHook:
       return "A packet hook of the app drops the packet";
     case Drop::kNoRoute:

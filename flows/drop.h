@@ -73,6 +73,7 @@ enum class Drop : std::uint8_t {
   kRejectedByRule,
   kDroppedByRule,
   kRuleLimit,      // a rule lets the tenant begin no more flows now
+  kBandwidth,      // beyond what its rule, or its tenant, may carry
   kDroppedByHook,  // the app has said so of this one packet
   kNoRoute,        // forwarding to a tunnel that is not there
   // The way out.

@@ -137,7 +137,9 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   if (match.sender == Side::kInitiator) {
     act(match.index, tunnel, raw, packet);
   } else if (flow.action == Action::kDowngrade) {
-    upgrades_->udp_publisher.answer(match.index, raw, packet);
+    if (is_within_bounds(match.index, tunnel, raw, packet)) {
+      upgrades_->udp_publisher.answer(match.index, raw, packet);
+    }
   } else {
     forward(match.index, tunnel, raw, packet, flow.tunnel);
   }
@@ -222,7 +224,7 @@ void PacketPath::upgrade_datagram(FlowIndex index, Tunnel& tunnel, const RawPack
     dropped(tunnel, Drop::kUnsupportedProtocol);
   } else if (packet.ttl <= 1) {
     ttl_exceeded(tunnel, raw, packet);
-  } else {
+  } else if (is_within_bounds(index, tunnel, raw, packet)) {
     upgrades_->datagrams(index).send(index, raw, packet);
   }
 }
@@ -355,6 +357,9 @@ void PacketPath::forward(FlowIndex index, Tunnel& from, const RawPacket& raw, co
     dropped(from, Drop::kTooBig);
     answer_icmp(from, raw.bytes, packet, flows::too_big(packet.is_v4(), target->info().mtu_bytes),
                 addresses_.of_family(packet.source.address));
+    return;
+  }
+  if (!is_within_bounds(index, from, raw, packet)) {
     return;
   }
   nat::clamp_mss(
@@ -520,7 +525,7 @@ void PacketPath::refuse(FlowIndex flow, const RawPacket& syn, std::optional<Unre
 void PacketPath::from_upstream(FlowIndex flow, const RawPacket& packet) {
   const auto parsed = flows::parse(packet.bytes, packet.vnet.verified());
   Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
-  if (parsed && tunnel != nullptr) {
+  if (parsed && tunnel != nullptr && is_within_bounds(flow, *tunnel, packet, *parsed)) {
     learn_names(flow, packet, *parsed);
     const WireCount carried = send_shown(flow, Side::kResponder, *tunnel, packet,
                                          [&] { return send_down(*tunnel, packet, *parsed); });
@@ -531,7 +536,7 @@ void PacketPath::from_upstream(FlowIndex flow, const RawPacket& packet) {
 void PacketPath::to_responder(FlowIndex flow, const RawPacket& packet) {
   const auto parsed = flows::parse(packet.bytes, packet.vnet.verified());
   Tunnel* tunnel = flows_.tunnel(flows::tunnel_of(flows_[flow], Side::kResponder));
-  if (parsed && tunnel != nullptr) {
+  if (parsed && tunnel != nullptr && is_within_bounds(flow, *tunnel, packet, *parsed)) {
     const WireCount carried = send_shown(flow, Side::kInitiator, *tunnel, packet,
                                          [&] { return send_fitting(*tunnel, packet, *parsed); });
     flows_.touch(flow, Side::kInitiator, carried, *parsed, loop_.now());

@@ -24,6 +24,7 @@
 
 #include "flows/drop.h"
 #include "flows/reply.h"
+#include "gateway/bandwidth/bandwidths.h"
 #include "gateway/capture/capture_tap.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/fragments/fragment_path.h"
@@ -60,6 +61,8 @@ class PacketPath final : public TcpUpgrade::Owner,
   void set_upgrades(Upgrades& upgrades) { upgrades_ = &upgrades; }
   /// The same; without, no app is asked.
   void set_hooks(HookDesk& hooks);
+  /// The same.
+  void set_bandwidths(Bandwidths& bandwidths) { bandwidths_ = &bandwidths; }
 
   void packets_from(Tunnel& tunnel, std::span<RawPacket> packets);
   void packets_from_sandbox(std::span<RawPacket> packets);
@@ -122,6 +125,14 @@ class PacketPath final : public TcpUpgrade::Owner,
                         const flows::Packet& packet);
   void forward(flows::FlowIndex index, Tunnel& from, const RawPacket& raw,
                const flows::Packet& packet, std::uint32_t to);
+  // Whether a datagram, or a packet that is forwarded, is within what bounds the flow, whose tenant
+  // `tunnel` is of; else it is counted as dropped (packet_path_bandwidth.cc).
+  [[nodiscard]] bool is_within_bounds(flows::FlowIndex flow, Tunnel& tunnel, const RawPacket& raw,
+                                      const flows::Packet& packet) {
+    return !bandwidths_->any() || admit(flow, tunnel, raw, packet);
+  }
+  [[nodiscard]] bool admit(flows::FlowIndex flow, Tunnel& tunnel, const RawPacket& raw,
+                           const flows::Packet& packet);
   void learn_names(flows::FlowIndex flow, const RawPacket& raw, const flows::Packet& packet);
   void from_responder(flows::FlowIndex index, const RawPacket& raw, const flows::Packet& packet,
                       const flows::WireCount& wire);
@@ -196,6 +207,7 @@ class PacketPath final : public TcpUpgrade::Owner,
   SandboxLink& sandbox_;
   Upgrades* upgrades_ = nullptr;
   HookDesk* hooks_ = nullptr;
+  Bandwidths* bandwidths_ = nullptr;
   GatewayAddresses addresses_;
   flows::DropCounters drops_;
   flows::WireCount up_;

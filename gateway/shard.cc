@@ -46,6 +46,7 @@ void follow_limits(TenantSettings& settings, const TenantSettings& wanted) {
   settings.max_connections = wanted.max_connections;
   settings.max_new_flows = wanted.max_new_flows;
   settings.max_new_flows_of_tunnel = wanted.max_new_flows_of_tunnel;
+  settings.bandwidth = wanted.bandwidth;
 }
 
 }  // namespace
@@ -63,20 +64,28 @@ SysResult<std::unique_ptr<Shard>> Shard::create(const Place& place) {
   if (!sandbox) {
     return Unexpected{sandbox.error()};
   }
-  std::unique_ptr<Shard> shard(
-      new Shard(place, std::move(loop).value(), std::move(region).value(), random_seed()));
+  auto timer = TimerAlarm::make_timer();
+  if (!timer) {
+    return Unexpected{timer.error()};
+  }
+  std::unique_ptr<Shard> shard(new Shard(place, std::move(loop).value(), std::move(region).value(),
+                                         std::move(timer).value(), random_seed()));
+  if (auto started = shard->alarm_.start(shard->pacer_); !started) {
+    return Unexpected{started.error()};
+  }
   if (auto installed = shard->sandbox_.install(std::move(sandbox).value()); !installed) {
     return Unexpected{installed.error()};
   }
   return shard;
 }
 
-Shard::Shard(const Place& place, EventLoop loop, FlowRegion region, flows::HashSeed seed)
+Shard::Shard(const Place& place, EventLoop loop, FlowRegion region, Fd timer, flows::HashSeed seed)
     : loop_(std::move(loop)),
       region_(std::move(region)),
       flows_(region_, place.settings, seed, place.audit, loop_.now(), place.flows),
       sandbox_(loop_, arena_, place.settings.io.coalesce, *this),
       rulings_(place.policy),
+      alarm_(loop_, std::move(timer)),
       path_(loop_, flows_, rulings_, sandbox_, place.addresses,
             {place.settings.flows.timeouts.fragments, {seed.low, seed.high}}),
       downgrade_(flows_, sandbox_),
@@ -99,6 +108,19 @@ Shard::Shard(const Place& place, EventLoop loop, FlowRegion region, flows::HashS
     tenants_[tenant.name] = std::make_unique<Tenant>(tenant);
   }
   prepare_for(settings_.rules);
+  path_.set_bandwidths(bandwidths_);
+  upgrade_.set_bandwidths(bandwidths_, pacer_);
+  set_bandwidths(*place.policy);
+}
+
+void Shard::set_bandwidths(const Policy& policy) {
+  bandwidths_.set_rules(policy, loop_.now());
+  for (const auto& [name, tenant] : tenants_) {
+    bandwidths_.set_tenant(*tenant, loop_.now());
+  }
+  upgrade_.rebound();
+  bandwidths_.forget_removed();
+  pacer_.serve(loop_.now());  // who waits by the old rates waits by the new ones
 }
 
 void Shard::prepare_for(const std::vector<Rule>& rules) {
@@ -590,6 +612,7 @@ std::uint64_t Shard::reload_now(const std::shared_ptr<const Policy>& policy,
       sandbox_.drain();
     }
   });
+  set_bandwidths(*policy);  // last: flows have the rules now that bound them
   return ended;
 }
 
@@ -717,7 +740,8 @@ GatewayStatus Shard::status_now() const {
                               .connections = tenant->connections,
                               .max_connections = tenant->settings.max_connections,
                               .flows_total = tenant->flows_total,
-                              .gave_way_total = tenant->gave_way_total});
+                              .gave_way_total = tenant->gave_way_total,
+                              .bits_per_second = tenant->settings.bandwidth.value_or(BitRate{}).bits_per_second});
     status.stats.dials += tenant->dials;
   }
   std::ranges::sort(status.tenants, {}, &TenantStatus::id);
@@ -734,6 +758,18 @@ GatewayStatus Shard::status_now() const {
                 .first_port = number(range.first_port),
                 .last_port = number(range.last_port),
                 .exhausted = path_.drops().of(Drop::kNoFreeBinding)};
+  bandwidths_.for_each([&](std::uint16_t rule, std::uint32_t tenant, const Bandwidth& bandwidth) {
+    const BandwidthCount count = bandwidth.count(loop_.now());
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(count.waited);
+    status.bandwidths.push_back({.rule = rule,
+                                 .tenant = tenant,
+                                 .bits_per_second = bandwidth.bits_per_second(),
+                                 .bytes = count.bytes,
+                                 .waits = count.waits,
+                                 .waited_ms = static_cast<std::uint64_t>(waited.count()),
+                                 .waiting = count.waiting_now,
+                                 .dropped = count.dropped});
+  });
   status.rule_flows = rulings_.counts();
   status.default_rule_flows = rulings_.default_count();
   status.stats.started_ns = base::to_nanoseconds(started_);

@@ -20,6 +20,8 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "gateway/bandwidth/bandwidths.h"
+#include "gateway/bandwidth/timer_alarm.h"
 #include "gateway/downgrade/host_port.h"
 #include "gateway/downgrade/published_flows.h"
 #include "gateway/downgrade/tcp_publisher.h"
@@ -98,7 +100,10 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   [[nodiscard]] const base::Fd& flow_region() const { return region_.fd(); }
 
  private:
-  Shard(const Place& place, EventLoop loop, FlowRegion region, flows::HashSeed seed);
+  Shard(const Place& place, EventLoop loop, FlowRegion region, base::Fd timer,
+        flows::HashSeed seed);
+  // Of flows that live as of those to come.
+  void set_bandwidths(const Policy& policy);
 
   // Runs `task` on the shard's thread and waits for its answer.
   template <class Task>
@@ -163,6 +168,9 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   FlowKeeper flows_;
   SandboxLink sandbox_;
   Rulings rulings_;
+  TimerAlarm alarm_;
+  Pacer pacer_{alarm_};
+  Bandwidths bandwidths_;
   PacketPath path_;
   TcpDowngrade downgrade_;
   TcpUpgrade upgrade_;

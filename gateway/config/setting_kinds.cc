@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/utf8.h"
 #include "flows/flow_id.h"
 #include "flows/host_name.h"
@@ -101,6 +102,16 @@ std::string print_duration(nanoseconds value) {
   }
   return "0s";
 }
+
+struct BitUnit {
+  std::string_view name;
+  std::uint64_t bits_per_second;
+};
+constexpr std::array kBitUnits = {BitUnit{"Gbit/s", 1'000'000'000}, BitUnit{"Mbit/s", 1'000'000},
+                                  BitUnit{"kbit/s", 1'000}, BitUnit{"bit/s", 1}};
+// Chosen: a second's worth is a packet at least, and a byte is not less than the clock can tell.
+constexpr std::uint64_t kLeastBitRate = 8'000;
+constexpr std::uint64_t kMostBitRate = 100'000'000'000;
 
 struct NamedProtocol {
   std::string_view name;
@@ -587,6 +598,51 @@ Parsed<std::optional<Rate>> RateLimitKind::parse(const Word& word) const {
 }
 std::string RateLimitKind::print(const Value& value) const {
   return value ? kAnyLimit.print(*value) : std::string(kNoLimit);
+}
+
+Parsed<BitRate> BitRateKind::parse(const Word& word) const {
+  const std::size_t unit_at = std::min(word.text.find_first_not_of("0123456789"), word.text.size());
+  const auto count = number_in<std::uint64_t>(word.text.substr(0, unit_at));
+  const std::string_view unit_name = word.text.substr(unit_at);
+  if (count && unit_name.empty()) {
+    return Unexpected{"a bandwidth needs its unit: " + std::string(word.text.substr(0, 12)) +
+                      "bit/s, or with kbit/s, Mbit/s, Gbit/s"};
+  }
+  const auto* unit = std::ranges::find(kBitUnits, unit_name, &BitUnit::name);
+  if (!count || unit == kBitUnits.end()) {
+    return Unexpected{"expected a bandwidth such as 64kbit/s, 10Mbit/s or 1Gbit/s" + got(word)};
+  }
+  std::uint64_t product = 0;
+  if (__builtin_mul_overflow(*count, unit->bits_per_second, &product) || product < kLeastBitRate ||
+      product > kMostBitRate) {
+    return Unexpected{"expected a bandwidth from " + print({kLeastBitRate}) + " to " +
+                      print({kMostBitRate}) + got(word)};
+  }
+  return BitRate{product};
+}
+std::string BitRateKind::print(Value value) const {
+  for (const BitUnit& unit : kBitUnits) {
+    if (value.bits_per_second % unit.bits_per_second == 0) {
+      return fmt::format("{}{}", value.bits_per_second / unit.bits_per_second, unit.name);
+    }
+  }
+  base::check_failed("every number is divided by one", __FILE__, __LINE__);
+}
+
+Parsed<std::optional<BitRate>> BitRateOrNoneKind::parse(const Word& word) const {
+  if (word.text == "none") {
+    return std::optional<BitRate>();
+  }
+  const bool is_number = !word.text.empty() && is_digits(word.text.substr(0, 1));
+  if (!is_number) {
+    return Unexpected{"expected none, or a bandwidth such as 64kbit/s, 10Mbit/s or 1Gbit/s" +
+                      got(word)};
+  }
+  const auto given = BitRateKind{}.parse(word);
+  return given ? Parsed<Value>(*given) : Unexpected{given.error()};
+}
+std::string BitRateOrNoneKind::print(Value value) const {
+  return value ? BitRateKind{}.print(*value) : "none";
 }
 
 Parsed<std::uint32_t> MoreThanKind::parse(const Word& word) const {

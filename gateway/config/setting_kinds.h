@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -205,6 +206,20 @@ struct RateLimitKind {
   using Value = std::optional<Rate>;
   [[nodiscard]] Parsed<Value> parse(const Word& word) const;
   [[nodiscard]] std::string print(const Value& value) const;
+};
+
+/// "64kbit/s", "10Mbit/s", "1Gbit/s".
+struct BitRateKind {
+  using Value = BitRate;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// The same, or "none".
+struct BitRateOrNoneKind {
+  using Value = std::optional<BitRate>;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
 };
 
 /// ">50"

@@ -167,6 +167,7 @@ inline std::vector<Rule> rules() {
   Rule web{.name = "dns-and-web", .match = {}, .action = Action::kUpgrade};
   web.match.protocol = {Protocol::kTcp, Protocol::kUdp};
   web.match.destination_port = {ports(53, 53), ports(80, 80), ports(443, 443)};
+  web.bandwidth = BitRate{20'000'000};
   return {every_key, metadata,     ssh, peers,
           ping,      local_mirror, web, {.name = "rest", .match = {}, .action = Action::kDrop}};
 }
@@ -275,6 +276,10 @@ void describe(V& v, TenantSettings& tenant) {
           "dropped without an answer, before any rule is asked. any: there is no such limit.");
   v.value("max_new_flows_of_tunnel", tenant.max_new_flows_of_tunnel, RateLimitKind{},
           "The same for each of its tunnels by itself.");
+  v.value(
+      "bandwidth", tenant.bandwidth, BitRateOrNoneKind{},
+      "Of all its flows together, both directions: none, or a bound such as 100Mbit/s. What is\n"
+      "counted, and what becomes of what is beyond, says `bandwidth` of the rules.");
   v.sections(
       "publish", tenant.publish,
       "Ports of this host that lead to an address behind a tunnel of the tenant. The server\n"
@@ -354,10 +359,21 @@ void describe(V& v, Rule& rule) {
   v.value("limit", rule.limit, setting_kinds::kLimit,
           "New flows by this rule, for each tenant by itself: so many a second (s), minute (m) or\n"
           "hour (h). What is beyond is dropped without an answer.");
+  v.value(
+      "bandwidth", rule.bandwidth, BitRateKind{},
+      "Of the rule's flows together, both directions, for each tenant by itself: 64kbit/s,\n"
+      "10Mbit/s, 1Gbit/s. A proxied connection is slowed down and loses nothing; its payload is\n"
+      "counted. Datagrams and forwarded packets are dropped when they are too many; they are\n"
+      "counted with their IP headers. What has not been used is saved up for 0.1 s, or 16 KiB.");
   v.value("log", rule.log, BoolKind{},
           "One line to stderr for each flow that the rule decides; at most 20 a second.");
   const bool never_redirected =
       !rule.match.protocol.empty() && std::ranges::none_of(rule.match.protocol, has_ports);
+  const bool carries_nothing =
+      rule.action == flows::Action::kReject || rule.action == flows::Action::kDrop;
+  v.rule_out(rule.bandwidth && carries_nothing, "bandwidth",
+             "needs a flow that is let through; write `action: upgrade` or `forward`, or leave it "
+             "out");
   v.rule_out(rule.redirect && rule.action != flows::Action::kUpgrade, "redirect",
              "goes with `action: upgrade` only; write that, or leave it out");
   v.rule_out(rule.redirect && rule.then, "redirect",

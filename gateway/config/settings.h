@@ -99,6 +99,13 @@ struct Rate {
   friend bool operator==(const Rate&, const Rate&) = default;
 };
 
+/// How fast bytes may go, as networks count: 1k is 1,000.
+struct BitRate {
+  std::uint64_t bits_per_second = 0;
+
+  friend bool operator==(const BitRate&, const BitRate&) = default;
+};
+
 struct TenantSettings {
   std::string name;
   std::uint32_t id = 0;                 // in the file: default is its position, from 1
@@ -110,6 +117,7 @@ struct TenantSettings {
   std::uint32_t max_connections = 100'000;
   std::optional<Rate> max_new_flows{};            // of all its tunnels
   std::optional<Rate> max_new_flows_of_tunnel{};  // of each
+  std::optional<BitRate> bandwidth{};             // of all its flows together, both directions
   std::vector<TenantRoute> routes;                // besides what open tunnels claim
   std::vector<PublishedEndpoint> publish{};
 
@@ -202,7 +210,9 @@ struct Rule {
   flows::Action action = flows::Action::kUpgrade;
   std::optional<Then> then{};
   std::optional<Redirect> redirect{};
-  std::optional<Rate> limit{};  // new flows, for each tenant by itself
+  std::optional<Rate> limit{};          // new flows, for each tenant by itself
+  std::optional<BitRate> bandwidth{};   // of its flows, for each tenant by itself
+  std::optional<std::uint32_t> mark{};  // what its flows are labelled with
   bool log = false;
 
   friend bool operator==(const Rule&, const Rule&) = default;

@@ -55,6 +55,7 @@ class Comparison {
         tenant.max_connections = wanted->max_connections;
         tenant.max_new_flows = wanted->max_new_flows;
         tenant.max_new_flows_of_tunnel = wanted->max_new_flows_of_tunnel;
+        tenant.bandwidth = wanted->bandwidth;
       }
     }
     differs("tenants", next != wanted_.tenants);

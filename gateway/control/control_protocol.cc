@@ -133,7 +133,12 @@ void write_explanation(JsonWriter& reply, const Explanation& explanation) {
   write_or_null(reply, "upstream", explanation.upstream);
   write_or_null(reply, "to_tunnel", explanation.to_tunnel);
   write_or_null(reply, "refusal", explanation.refusal.value_or(""));
-  reply.text("says", explanation.says).open_array("limits");
+  reply.text("says", explanation.says).open_array("bandwidths");
+  for (const ExplainedBandwidth& bandwidth : explanation.bandwidths) {
+    reply.open_object().text("of", bandwidth.of).text("bound", bandwidth.bound);
+    reply.number("bits_per_second", bandwidth.bits_per_second).close_object();
+  }
+  reply.close_array().open_array("limits");
   for (const Usage& usage : explanation.limits) {
     reply.open_object().text("of", usage.of).number("used", usage.used);
     reply.number("most", usage.most).close_object();
@@ -420,6 +425,7 @@ std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t no
       reply.open_object("stats");
       write_stats(reply, status.stats, now_ns);
       write_rules(reply, status);
+      write_bandwidths(reply, status);
       reply.close_object();
       break;
     case Kind::kDrops:

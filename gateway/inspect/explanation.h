@@ -33,6 +33,13 @@ struct Usage {
   std::uint64_t most = 0;
 };
 
+/// That the flow would share with others.
+struct ExplainedBandwidth {
+  std::string of;     // "rule web"
+  std::string bound;  // "10Mbit/s"
+  std::uint64_t bits_per_second = 0;
+};
+
 struct Explanation {
   std::string packet;  // in full
   std::string tenant;
@@ -49,6 +56,7 @@ struct Explanation {
   std::optional<std::string> refusal;  // the drop reason, where the packet gets nowhere
   std::string says;                    // all that in one sentence
   std::vector<Usage> limits;
+  std::vector<ExplainedBandwidth> bandwidths;  // of a flow that would carry anything
 };
 
 }  // namespace gateway

@@ -4,6 +4,7 @@
 // flow region itself.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -22,6 +23,18 @@
 #include "gateway/inspect/reload_report.h"
 
 namespace gateway {
+
+/// A bound on the bytes of some flows, and what it has done (bandwidth/bandwidth.h).
+struct BandwidthStatus {
+  std::uint16_t rule = flows::kDefaultRule;  // its number; kDefaultRule: it is the tenant's own
+  std::uint32_t tenant = 0;                  // id
+  std::uint64_t bits_per_second = 0;
+  std::uint64_t bytes = 0;  // let through
+  std::uint64_t waits = 0;  // how often a connection has had to wait
+  std::uint64_t waited_ms = 0;
+  std::uint32_t waiting = 0;  // directions of connections, now
+  flows::WireCount dropped;   // datagrams and forwarded packets
+};
 
 struct TunnelStatus {
   std::uint32_t id = 0;
@@ -53,6 +66,7 @@ struct TenantStatus {
   std::uint32_t max_connections = 0;
   std::uint64_t flows_total = 0;
   std::uint64_t gave_way_total = 0;  // unanswered flows, to others that wanted their place
+  std::uint64_t bits_per_second = 0;  // that all its flows may carry together; 0: there is no bound
 };
 
 struct NatStatus {
@@ -98,11 +112,21 @@ struct GatewayStatus {
   std::vector<std::string> rules;         // names, by the number that flows have
   std::vector<std::uint64_t> rule_flows;  // that each has decided
   std::uint64_t default_rule_flows = 0;   // that none has
+  std::vector<BandwidthStatus> bandwidths;
   NatStatus nat;
   GatewayStats stats;
   std::vector<NamedCount> drops;     // packets and flows, every flows::Drop
   std::vector<NamedCount> refusals;  // tunnels, every way a context or peer is refused
 };
+
+/// Empty where there is no such number.
+[[nodiscard]] inline std::string_view rule_name(const GatewayStatus& status, std::uint16_t rule) {
+  return rule < status.rules.size() ? std::string_view(status.rules[rule]) : std::string_view();
+}
+[[nodiscard]] inline std::string_view tenant_name(const GatewayStatus& status, std::uint32_t id) {
+  const auto tenant = std::ranges::find(status.tenants, id, &TenantStatus::id);
+  return tenant == status.tenants.end() ? std::string_view() : std::string_view(tenant->name);
+}
 
 /// Calls `visit(name, flows)` for every rule and for the default.
 template <class Visit>

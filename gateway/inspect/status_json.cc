@@ -39,7 +39,31 @@ void write_tenant(JsonWriter& json, const TenantStatus& tenant) {
   json.number("max_half_open", tenant.max_half_open).number("connections", tenant.connections);
   json.number("max_connections", tenant.max_connections).number("flows_total", tenant.flows_total);
   json.number("gave_way_total", tenant.gave_way_total);
+  if (tenant.bits_per_second == 0) {
+    json.null("bits_per_second");
+  } else {
+    json.number("bits_per_second", tenant.bits_per_second);
+  }
   json.close_object();
+}
+
+void write_bandwidths(JsonWriter& json, const GatewayStatus& status) {
+  json.open_array("bandwidths");
+  for (const BandwidthStatus& bandwidth : status.bandwidths) {
+    json.open_object();
+    if (bandwidth.rule == flows::kDefaultRule) {
+      json.null("rule");
+    } else {
+      json.text("rule", rule_name(status, bandwidth.rule));
+    }
+    json.text("tenant", tenant_name(status, bandwidth.tenant));
+    json.number("bits_per_second", bandwidth.bits_per_second).number("bytes", bandwidth.bytes);
+    json.number("waits", bandwidth.waits).number("waited_ms", bandwidth.waited_ms);
+    json.number("waiting", bandwidth.waiting);
+    write_count(json, "dropped", bandwidth.dropped);
+    json.close_object();
+  }
+  json.close_array();
 }
 
 void write_rule(JsonWriter& json, std::string_view rule, std::uint64_t flows) {

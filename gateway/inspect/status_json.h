@@ -15,6 +15,8 @@ namespace gateway {
 void write_tunnel(JsonWriter& json, const TunnelStatus& tunnel, std::int64_t now_ns);
 void write_tenant(JsonWriter& json, const TenantStatus& tenant);
 void write_rule(JsonWriter& json, std::string_view rule, std::uint64_t flows);
+/// The member "bandwidths": `rule` is null where it is the tenant's own.
+void write_bandwidths(JsonWriter& json, const GatewayStatus& status);
 /// One for each counter, whatever it has counted. `what` was dropped: a packet, a tunnel.
 void write_counts(JsonWriter& json, std::string_view what, const std::vector<NamedCount>& counts);
 

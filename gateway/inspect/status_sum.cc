@@ -1,6 +1,7 @@
 #include "gateway/inspect/status_sum.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -47,6 +48,24 @@ void add(GatewayStats& sum, const GatewayStats& more) {
   add(sum.down, more.down);
 }
 
+// A tenant lives on one shard, but every shard knows its own bound.
+void add(std::vector<BandwidthStatus>& sum, const std::vector<BandwidthStatus>& more) {
+  for (const BandwidthStatus& one : more) {
+    const auto same = std::ranges::find_if(sum, [&](const BandwidthStatus& other) {
+      return other.rule == one.rule && other.tenant == one.tenant;
+    });
+    if (same == sum.end()) {
+      sum.push_back(one);
+      continue;
+    }
+    same->bytes += one.bytes;
+    same->waits += one.waits;
+    same->waited_ms += one.waited_ms;
+    same->waiting += one.waiting;
+    add(same->dropped, one.dropped);
+  }
+}
+
 void add(GatewayStatus& sum, const GatewayStatus& more) {
   CHECK(sum.tenants.size() == more.tenants.size() && sum.drops.size() == more.drops.size());
   sum.tunnels.insert(sum.tunnels.end(), more.tunnels.begin(), more.tunnels.end());
@@ -58,6 +77,7 @@ void add(GatewayStatus& sum, const GatewayStatus& more) {
     sum.rule_flows[i] += more.rule_flows[i];
   }
   sum.default_rule_flows += more.default_rule_flows;
+  add(sum.bandwidths, more.bandwidths);
   add(sum.nat, more.nat);
   add(sum.stats, more.stats);
   for (std::size_t i = 0; i < sum.drops.size(); ++i) {
@@ -74,6 +94,9 @@ GatewayStatus sum_of(std::span<const GatewayStatus> shards) {
     add(sum, shard);
   }
   std::ranges::sort(sum.tunnels, {}, &TunnelStatus::id);
+  std::ranges::sort(sum.bandwidths, {}, [](const BandwidthStatus& bandwidth) {
+    return std::pair(bandwidth.rule, bandwidth.tenant);
+  });
   return sum;
 }
 

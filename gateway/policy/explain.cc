@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "flows/reply.h"
+#include "gateway/config/setting_kinds.h"
 #include "gateway/inspect/packet_text.h"
 #include "gateway/policy/flow_plan.h"
 
@@ -126,6 +127,7 @@ class Explainer {
     out_.says =
         fmt::format("part of flow {}, which rule {} decided: {}", flow.id,
                     around_.rulings.policy().rule_name(flow.rule), flows::name(flow.action));
+    bandwidths(flow.rule);
     if (flow.upstream != base::Endpoint{}) {
       out_.upstream = flow.upstream.to_string();
     }
@@ -165,6 +167,25 @@ class Explainer {
     out_.upstream = plan.upstream == base::Endpoint{} ? "" : plan.upstream.to_string();
     out_.to_tunnel = plan.peer_tunnel == flows::kNone32 ? "" : tunnel_name(plan.peer_tunnel);
     out_.says = says(decision);
+    bandwidths(decision.rule);
+  }
+
+  void bandwidths(std::uint16_t number) {
+    const Policy& policy = around_.rulings.policy();
+    if (const std::size_t at = policy.position_of(number); at < policy.rule_count()) {
+      bandwidth("rule " + policy.rule(at).name, policy.rule(at).bandwidth);
+    }
+    bandwidth("tenant " + out_.tenant, around_.tenant.settings.bandwidth);
+  }
+
+  void bandwidth(std::string of, const std::optional<BitRate>& bound) {
+    if (bound && out_.action != flows::name(Action::kReject) &&
+        out_.action != flows::name(Action::kDrop)) {
+      out_.bandwidths.push_back(
+          {std::move(of), BitRateKind{}.print(*bound), bound->bits_per_second});
+      out_.says += ", " + out_.bandwidths.back().bound + " at most with all flows of " +
+                   out_.bandwidths.back().of;
+    }
   }
 
   [[nodiscard]] std::string says(const Decision& decision) const {

@@ -6,6 +6,16 @@
 #include "gateway/config/setting_list.h"
 
 namespace gateway {
+namespace {
+
+// Whether two rules let the same flows through the same way: what else they do to those, and how
+// many they let begin, may differ.
+bool decides_like(const Rule& one, const Rule& other) {
+  return one.name == other.name && one.match == other.match && one.action == other.action &&
+         one.then == other.then && one.redirect == other.redirect;
+}
+
+}  // namespace
 
 Policy::Policy(const Settings& settings, std::vector<std::uint16_t> numbers)
     : rules_(settings.rules),
@@ -50,7 +60,7 @@ std::size_t Policy::position_of(std::uint16_t number) const {
 
 std::optional<std::size_t> Policy::find(const Rule& rule) const {
   const auto named = by_name_.find(rule.name);
-  const bool same = named != by_name_.end() && rules_[named->second] == rule;
+  const bool same = named != by_name_.end() && decides_like(rules_[named->second], rule);
   return same ? std::optional(named->second) : std::nullopt;
 }
 

@@ -62,7 +62,7 @@ class Policy {
   [[nodiscard]] std::size_t position_of(std::uint16_t number) const;
   /// "default" for what no rule has.
   [[nodiscard]] std::string_view rule_name(std::uint16_t number) const;
-  /// Where a rule is that is the same in all but its place.
+  /// Where a rule is that decides the same, wherever it stands, and whatever it bounds and logs.
   [[nodiscard]] std::optional<std::size_t> find(const Rule& rule) const;
 
  private:

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <span>
@@ -28,25 +29,27 @@ std::span<std::byte> scratch() {
 
 }  // namespace
 
-Pump::Step Pump::run(const Fd& from, const Fd& to, PipePool& pipes, bool hung_up) {
+Pump::Step Pump::run(const Fd& from, const Fd& to, PipePool& pipes, bool hung_up,
+                     std::size_t most_bytes) {
   if (done_) {
     return Step::kDone;
   }
-  const std::uint64_t limit = moved_bytes_ + kTurnBytes;
+  const std::uint64_t limit = moved_bytes_ + most_bytes;
   blocked_ = false;
   bulk_ = false;
   while (moved_bytes_ < limit) {
+    const auto left = static_cast<std::size_t>(limit - moved_bytes_);
     std::optional<Step> step;
     if (piped_bytes_ > 0) {
-      step = drain_pipe(to, pipes);
+      step = drain_pipe(to, pipes, left);
     } else if (eof_) {
       return finish(to);
     } else if (urgent_) {
-      step = peek_once(from, to);
+      step = peek_once(from, to, left);
     } else if (bulk_) {
-      step = fill_pipe(from, pipes);
+      step = fill_pipe(from, pipes, left);
     } else {
-      step = copy_once(from, to, pipes, hung_up);
+      step = copy_once(from, to, pipes, hung_up, left);
     }
     if (step) {
       return *step;
@@ -55,9 +58,10 @@ Pump::Step Pump::run(const Fd& from, const Fd& to, PipePool& pipes, bool hung_up
   return Step::kBudget;
 }
 
-std::optional<Pump::Step> Pump::drain_pipe(const Fd& to, PipePool& pipes) {
-  const ssize_t moved = ::splice(pipe_->read_end.get(), nullptr, to.get(), nullptr, piped_bytes_,
-                                 SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+std::optional<Pump::Step> Pump::drain_pipe(const Fd& to, PipePool& pipes, std::size_t most) {
+  const ssize_t moved =
+      ::splice(pipe_->read_end.get(), nullptr, to.get(), nullptr,
+               std::min<std::size_t>(piped_bytes_, most), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (moved < 0) {
     return fail(Step::kWriteFailed, errno);
   }
@@ -70,16 +74,17 @@ std::optional<Pump::Step> Pump::drain_pipe(const Fd& to, PipePool& pipes) {
 }
 
 std::optional<Pump::Step> Pump::copy_once(const Fd& from, const Fd& to, PipePool& pipes,
-                                          bool hung_up) {
+                                          bool hung_up, std::size_t most) {
   // The pipe comes first: what is taken from `from` must have a place if `to` does not take it.
   pipe_ = pipes.take();
   if (!pipe_) {
-    return peek_once(from, to);
+    return peek_once(from, to, most);
   }
+  const auto room = scratch().first(std::min(most, scratch().size()));
   const auto release_pipe = [&] {
     pipes.give_back(std::move(*std::exchange(pipe_, std::nullopt)));
   };
-  const ssize_t got = ::recv(from.get(), scratch().data(), scratch().size(), MSG_DONTWAIT);
+  const ssize_t got = ::recv(from.get(), room.data(), room.size(), MSG_DONTWAIT);
   if (got <= 0) {
     const int error = errno;
     release_pipe();
@@ -89,7 +94,7 @@ std::optional<Pump::Step> Pump::copy_once(const Fd& from, const Fd& to, PipePool
     eof_ = true;
     return std::nullopt;
   }
-  const auto bytes = scratch().first(static_cast<std::size_t>(got));
+  const auto bytes = room.first(static_cast<std::size_t>(got));
   show(bytes);
   const ssize_t sent = ::send(to.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN) {
@@ -107,7 +112,7 @@ std::optional<Pump::Step> Pump::copy_once(const Fd& from, const Fd& to, PipePool
     return std::nullopt;
   }
   release_pipe();
-  const bool is_full = bytes.size() == scratch().size();
+  const bool is_full = bytes.size() == room.size();
   bulk_ = is_full && watcher_ == nullptr;
   // A short read emptied the socket; what comes later makes a new edge. Unless it hung up: the FIN
   // or error behind these bytes was part of the edge that we are serving.
@@ -117,14 +122,15 @@ std::optional<Pump::Step> Pump::copy_once(const Fd& from, const Fd& to, PipePool
   return std::nullopt;
 }
 
-std::optional<Pump::Step> Pump::fill_pipe(const Fd& from, PipePool& pipes) {
+std::optional<Pump::Step> Pump::fill_pipe(const Fd& from, PipePool& pipes, std::size_t most) {
   pipe_ = pipes.take();
   if (!pipe_) {
     bulk_ = false;  // copy_once() knows what to do without
     return std::nullopt;
   }
   const ssize_t got = ::splice(from.get(), nullptr, pipe_->write_end.get(), nullptr,
-                               PipePool::kPipeBytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+                               std::min<std::size_t>(PipePool::kPipeBytes, most),
+                               SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (got > 0) {
     piped_bytes_ = static_cast<std::uint32_t>(got);
     return std::nullopt;
@@ -139,9 +145,9 @@ std::optional<Pump::Step> Pump::fill_pipe(const Fd& from, PipePool& pipes) {
   return std::nullopt;
 }
 
-std::optional<Pump::Step> Pump::peek_once(const Fd& from, const Fd& to) {
-  const ssize_t got =
-      ::recv(from.get(), scratch().data(), scratch().size(), MSG_DONTWAIT | MSG_PEEK);
+std::optional<Pump::Step> Pump::peek_once(const Fd& from, const Fd& to, std::size_t most) {
+  const ssize_t got = ::recv(from.get(), scratch().data(), std::min(most, scratch().size()),
+                             MSG_DONTWAIT | MSG_PEEK);
   if (got < 0) {
     return fail(Step::kReadFailed, errno);
   }

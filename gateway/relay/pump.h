@@ -50,9 +50,13 @@ class Pump {
   /// From now on, until it has seen enough: without splicing. It outlives the pump's use.
   void watch(Watcher& watcher) { watcher_ = &watcher; }
 
-  /// Moves what can be moved without blocking. `hung_up`: epoll has shown RDHUP, HUP or ERR on
-  /// `from`, so that a short read is not the end of what there is.
-  Step run(const base::Fd& from, const base::Fd& to, PipePool& pipes, bool hung_up);
+  static constexpr std::size_t kTurnBytes = 1 << 20;  // chosen: fairness between relays
+
+  /// Moves what can be moved without blocking, but no more than `most_bytes`, which is not 0.
+  /// `hung_up`: epoll has shown RDHUP, HUP or ERR on `from`, so that a short read is not the end of
+  /// what there is.
+  Step run(const base::Fd& from, const base::Fd& to, PipePool& pipes, bool hung_up,
+           std::size_t most_bytes = kTurnBytes);
 
   /// From now on without pipes: the sender uses urgent data.
   void expect_urgent_data() { urgent_ = true; }
@@ -69,13 +73,12 @@ class Pump {
   [[nodiscard]] int error() const { return error_; }  // errno
 
  private:
-  static constexpr std::size_t kTurnBytes = 1 << 20;  // chosen: fairness between relays
-
-  std::optional<Step> drain_pipe(const base::Fd& to, PipePool& pipes);
+  // Each moves at most `most` bytes.
+  std::optional<Step> drain_pipe(const base::Fd& to, PipePool& pipes, std::size_t most);
   std::optional<Step> copy_once(const base::Fd& from, const base::Fd& to, PipePool& pipes,
-                                bool hung_up);
-  std::optional<Step> fill_pipe(const base::Fd& from, PipePool& pipes);
-  std::optional<Step> peek_once(const base::Fd& from, const base::Fd& to);
+                                bool hung_up, std::size_t most);
+  std::optional<Step> fill_pipe(const base::Fd& from, PipePool& pipes, std::size_t most);
+  std::optional<Step> peek_once(const base::Fd& from, const base::Fd& to, std::size_t most);
   Step finish(const base::Fd& to);
   // "Would block" is a step of its own, not a failure.
   Step fail(Step step, int error);

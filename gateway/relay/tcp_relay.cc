@@ -65,6 +65,26 @@ bool TcpRelay::Watch::passes(const Pump& pump, std::span<const std::byte> bytes)
                          pump.moved_bytes(), bytes);
 }
 
+void TcpRelay::set_bounds(const Bounds& bounds, Pacer& pacer) {
+  if (bounds == (pace_ == nullptr ? Bounds{} : pace_->bounds)) {
+    return;
+  }
+  const bool waited = pace_ != nullptr;
+  pace_.reset();
+  if (bounds.any()) {
+    pace_.reset(new Pace{.bounds = bounds, .pacer = pacer});
+    for (const std::size_t end : {kClient, kUpstream}) {
+      pace_->directions[end].relay = this;
+      pace_->directions[end].end = end;
+    }
+  }
+  for (End& end : ends_) {
+    if (waited) {
+      loop_.again(end);  // its turn would not come any more
+    }
+  }
+}
+
 base::SysResult<void> TcpRelay::start() {
   for (End& end : ends_) {
     if (auto watched = loop_.watch(end.fd, kEvents, end); !watched) {
@@ -102,9 +122,38 @@ void TcpRelay::on_end_ready(End& end, std::uint32_t events) {
 }
 
 bool TcpRelay::pump_from(std::size_t end) {
-  const Pump::Step step =
-      pumps_[end].run(ends_[end].fd, ends_[other(end)].fd, pipes_, ends_[end].hung_up);
-  return judge(end, step);
+  return may_pump_from(end) ? judge(end, run_pump(end, ends_[end].hung_up)) : true;
+}
+
+bool TcpRelay::may_pump_from(std::size_t end) {
+  return pace_ == nullptr ||
+         pace_->pacer.may_go(pace_->directions[end], pace_->bounds, loop_.now());
+}
+
+Pump::Step TcpRelay::run_pump(std::size_t end, bool hung_up) {
+  const Fd& from = ends_[end].fd;
+  const Fd& to = ends_[other(end)].fd;
+  if (pace_ == nullptr) {
+    return pumps_[end].run(from, to, pipes_, hung_up);
+  }
+  const std::uint64_t before = pumps_[end].moved_bytes();
+  const Pump::Step step = pumps_[end].run(from, to, pipes_, hung_up, pace_->bounds.share_bytes());
+  pace_->bounds.take(pumps_[end].moved_bytes() - before, loop_.now());
+  return step;
+}
+
+void TcpRelay::go_on(std::size_t end) {
+  if (may_pump_from(end)) {
+    loop_.again(ends_[end]);
+  }
+}
+
+void TcpRelay::take_turn(std::size_t end) {
+  if (resetting_) {
+    settle(loop_.now());
+  } else {
+    pump_from(end);
+  }
 }
 
 bool TcpRelay::judge(std::size_t from, Pump::Step step) {
@@ -113,7 +162,7 @@ bool TcpRelay::judge(std::size_t from, Pump::Step step) {
     case Pump::Step::kBlocked:
       return true;
     case Pump::Step::kBudget:
-      loop_.again(ends_[from]);
+      go_on(from);
       return true;
     case Pump::Step::kDone:
       return pumps_[other(from)].is_done() ? end_with(Outcome::kClosed) : true;
@@ -143,7 +192,10 @@ void TcpRelay::begin_reset(std::size_t by, int error) {
 bool TcpRelay::settle(base::Instant now) {
   const std::size_t by = reset_by_;
   const Fd& receiver = ends_[other(by)].fd;
-  const Pump::Step step = pumps_[by].run(ends_[by].fd, receiver, pipes_, true);
+  const Pump::Step step = may_pump_from(by) ? run_pump(by, true) : Pump::Step::kBudget;
+  if (step == Pump::Step::kBudget && pace_ != nullptr) {
+    go_on(by);  // by its share, which a tick would be too slow for
+  }
   const bool undelivered =
       step == Pump::Step::kBlocked || step == Pump::Step::kBudget || has_unsent(receiver);
   if (undelivered && step != Pump::Step::kWriteFailed && now < reset_deadline_) {

@@ -13,6 +13,10 @@
 // had sent ahead of it is out: on a direct path those segments would have arrived, too. That wait
 // is bounded (kResetPatience), since a receiver may never open its window again.
 //
+// A relay that something bounds (bandwidth/bandwidth.h) moves a share at a time and stops reading
+// in between, so that TCP slows the sender: nothing is lost. What a reset waits for is paced as
+// well.
+//
 // EPOLLHUP alone says nothing: sockets are read to EOF or error before anything is concluded.
 // tests/gateway/tcp_relay_test.cc states these as tests.
 #pragma once
@@ -20,12 +24,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/time.h"
 #include "flows/tcp_phase.h"
+#include "gateway/bandwidth/bandwidth.h"
 #include "gateway/loop/event_loop.h"
 #include "gateway/relay/pump.h"
 
@@ -70,6 +76,10 @@ class TcpRelay {
   };
   void watch(Watcher& watcher);
 
+  /// From now on, and in place of what bounded it before; `pacer` gives the turns. Both outlive the
+  /// relay, or the next call.
+  void set_bounds(const Bounds& bounds, Pacer& pacer);
+
   /// Starts watching. Fails as epoll_ctl(2) does; the relay is then to be destroyed.
   base::SysResult<void> start();
 
@@ -103,10 +113,30 @@ class TcpRelay {
     TcpRelay::Watcher* watcher = nullptr;
   };
 
+  // Of a relay that something bounds.
+  struct Pace {
+    struct Direction final : PacedDirection {
+      void take_turn() override { relay->take_turn(end); }
+
+      TcpRelay* relay = nullptr;
+      std::size_t end = 0;  // that is read from
+    };
+
+    Bounds bounds;
+    Pacer& pacer;
+    std::array<Direction, 2> directions{};
+  };
+
   static std::size_t other(std::size_t end) { return 1 - end; }
   void on_end_ready(End& end, std::uint32_t events);
   // Runs the pump that reads from `end`. False when the relay has ended: touch nothing then.
   bool pump_from(std::size_t end);
+  // Whether that pump may run now; else it will be given a turn.
+  bool may_pump_from(std::size_t end);
+  Pump::Step run_pump(std::size_t end, bool hung_up);
+  // It has more to read.
+  void go_on(std::size_t end);
+  void take_turn(std::size_t end);
   bool judge(std::size_t from, Pump::Step step);
   void begin_reset(std::size_t by, int error);
   bool end_with(Outcome outcome);
@@ -117,6 +147,7 @@ class TcpRelay {
   std::array<End, 2> ends_;
   std::array<Pump, 2> pumps_;  // by the end that they read from
   Watch watch_;
+  std::unique_ptr<Pace> pace_;  // null: nothing bounds it
   base::Instant reset_deadline_ = base::Instant::max();
   std::uint8_t reset_by_ = 0;  // the end, while resetting_
   bool resetting_ = false;

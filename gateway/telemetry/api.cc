@@ -118,6 +118,7 @@ void write_rate(JsonWriter& json, std::string_view key, const TrafficRate& rate)
 void add_stats(JsonWriter& json, const LiveView& view, const Wanted&) {
   json.open_object("stats");
   write_stats(json, view.status().stats, view.at_ns());
+  write_bandwidths(json, view.status());
   json.close_object();
 }
 

@@ -24,6 +24,18 @@ class MetricsText {
     return line(label, is, value);
   }
 
+  MetricsText& sample(const BandwidthStatus& of, const GatewayStatus& status,
+                      const std::string& value) {
+    text_ += name_ + "{tenant=\"";
+    append_escaped(tenant_name(status, of.tenant));
+    if (of.rule != flows::kDefaultRule) {
+      text_ += "\",rule=\"";
+      append_escaped(rule_name(status, of.rule));
+    }
+    text_ += "\"} " + value + "\n";
+    return *this;
+  }
+
   [[nodiscard]] std::string text() && { return std::move(text_); }
 
  private:
@@ -114,6 +126,30 @@ void add_flows(MetricsText& metrics, const GatewayStatus& status) {
   }
 }
 
+// Without a rule it is the tenant's own; each is bounded by what the file says.
+template <class Value>
+void add_bandwidth(MetricsText& metrics, const GatewayStatus& status, Value value) {
+  for (const BandwidthStatus& bandwidth : status.bandwidths) {
+    metrics.sample(bandwidth, status, value(bandwidth));
+  }
+}
+
+void add_bandwidths(MetricsText& metrics, const GatewayStatus& status) {
+  using Of = const BandwidthStatus&;
+  metrics.gauge("bandwidth_limit_bits_per_second", "Bounds of tenants, and of rules for tenants.");
+  add_bandwidth(metrics, status, [](Of of) { return std::to_string(of.bits_per_second); });
+  metrics.counter("bandwidth_bytes_total", "Bytes that a bound has let through.");
+  add_bandwidth(metrics, status, [](Of of) { return std::to_string(of.bytes); });
+  metrics.counter("bandwidth_waits_total", "Times that a bound has had a connection wait.");
+  add_bandwidth(metrics, status, [](Of of) { return std::to_string(of.waits); });
+  metrics.counter("bandwidth_wait_seconds_total", "For how long, of all connections together.");
+  add_bandwidth(metrics, status, [](Of of) {
+    return seconds_text(static_cast<std::int64_t>(of.waited_ms) * 1'000'000);
+  });
+  metrics.counter("bandwidth_dropped_packets_total", "Packets that were beyond a bound.");
+  add_bandwidth(metrics, status, [](Of of) { return std::to_string(of.dropped.packets); });
+}
+
 void add_counts(MetricsText& metrics, const std::vector<NamedCount>& counts) {
   for (const NamedCount& count : counts) {
     metrics.sample("reason", count.name, count.count);
@@ -141,6 +177,7 @@ std::string metrics_text(const GatewayStatus& status, std::int64_t now_ns) {
   for_each_rule(status, [&](std::string_view rule, std::uint64_t flows) {
     metrics.sample("rule", rule, flows);
   });
+  add_bandwidths(metrics, status);
   metrics.gauge("nat_bindings", "NAT bindings in use.").sample(status.nat.claimed);
   metrics.gauge("nat_bindings_limit", "NAT bindings that there are.").sample(status.nat.capacity);
   metrics.counter("sandbox_restarts_total", "Sandboxes started after the first.")

@@ -408,12 +408,30 @@ void TcpUpgrade::start_relay(Session& session) {
   session.relay.emplace(loop_, pipes_, std::move(session.client), std::move(session.upstream),
                         session);
   ++relays_;
+  if (bandwidths_->any()) {
+    set_bounds(session);
+  }
   if (pipeline == hooks::PipelineRuling::kWatch) {
     session.relay->watch(session);
   }
   if (!session.relay->start()) {
     owner_.dropped(session.flow, Drop::kNoDescriptor);
     flows_.retire(session.flow, EndReason::kNoDescriptor, loop_.now());
+  }
+}
+
+void TcpUpgrade::set_bounds(Session& session) {
+  const flows::Flow& flow = flows_[session.flow];
+  if (Tunnel* tunnel = flows_.tunnel(flow.tunnel)) {
+    session.relay->set_bounds(bandwidths_->of(flow.rule, tunnel->tenant(), loop_.now()), *pacer_);
+  }
+}
+
+void TcpUpgrade::rebound() {
+  for (const auto& session : sessions_) {
+    if (session->relay) {
+      set_bounds(*session);
+    }
   }
 }
 

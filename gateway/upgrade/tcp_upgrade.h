@@ -28,6 +28,7 @@
 
 #include "base/fd.h"
 #include "flows/reply.h"
+#include "gateway/bandwidth/bandwidths.h"
 #include "gateway/downgrade/tcp_downgrade.h"
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/hooks/hook_desk.h"
@@ -61,6 +62,14 @@ class TcpUpgrade final {
 
   /// Before the first flow; without, no app is asked.
   void set_hooks(HookDesk& hooks) { hooks_ = &hooks; }
+
+  /// Before the first flow: what bounds connections, and who gives them their turns.
+  void set_bandwidths(Bandwidths& bandwidths, Pacer& pacer) {
+    bandwidths_ = &bandwidths;
+    pacer_ = &pacer;
+  }
+  /// The bounds have changed.
+  void rebound();
 
   /// The first SYN of a flow that has just been opened, as it came in.
   void open(flows::FlowIndex flow, const RawPacket& syn, const flows::Packet& parsed);
@@ -154,6 +163,7 @@ class TcpUpgrade final {
   void dial_failed(Session& session, int error, flows::Drop lack = flows::Drop::kNoDescriptor);
   void end_dial(Session& session);
   void start_relay(Session& session);
+  void set_bounds(Session& session);
   // An app relays, and given_back() follows.
   void lend(Session& session);
   void given_back(std::uint32_t session, const LentSockets* sockets);
@@ -166,6 +176,8 @@ class TcpUpgrade final {
   Handshake handshake_;
   Owner& owner_;
   HookDesk* hooks_ = nullptr;
+  Bandwidths* bandwidths_ = nullptr;
+  Pacer* pacer_ = nullptr;
   PipePool pipes_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<std::uint32_t> free_;

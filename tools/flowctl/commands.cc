@@ -91,6 +91,18 @@ std::string addresses_text(const Json& list) {
                               : text;
 }
 
+// "10Mbit/s": in the greatest unit that divides it.
+std::string bit_rate_text(std::uint64_t bits_per_second) {
+  for (const auto& [unit, name] : {std::pair{std::uint64_t{1'000'000'000}, "Gbit/s"},
+                                   {std::uint64_t{1'000'000}, "Mbit/s"},
+                                   {std::uint64_t{1'000}, "kbit/s"}}) {
+    if (bits_per_second % unit == 0) {
+      return std::to_string(bits_per_second / unit) + name;
+    }
+  }
+  return std::to_string(bits_per_second) + "bit/s";
+}
+
 std::string labels_text(const Json& labels) {
   std::string text;
   for (const auto& [key, value] : labels.items()) {
@@ -162,6 +174,9 @@ Done tenants(const Context& context) {
                     {share(one, "dials", "max_dials")},
                     {share(one, "half_open", "max_half_open")},
                     {share(one, "connections", "max_connections")},
+                    {one.at("bits_per_second").is_null()
+                         ? "-"
+                         : bit_rate_text(number_at(one, "bits_per_second"))},
                     {digits_at(one, "flows_total")},
                     {digits_at(one, "gave_way_total")}});
   }
@@ -173,6 +188,7 @@ Done tenants(const Context& context) {
                {"DIALS", true},
                {"HALF OPEN", true},
                {"CONNECTIONS", true},
+               {"BANDWIDTH", true},
                {"FLOWS EVER", true},
                {"GAVE WAY", true}},
               rows, "There are no tenants.\n");
@@ -201,6 +217,21 @@ Done flows(const Context& context) {
   return {};
 }
 
+// "rule web", or "tenant" where it is the tenant's own.
+std::string bandwidth_of(const Json& bandwidth) {
+  return bandwidth.at("rule").is_null() ? "tenant" : "rule " + text_at(bandwidth, "rule");
+}
+
+// "10Mbit/s at most with all flows of rule web; waited 12 times, 3s; dropped 0 packets"
+std::string bandwidth_text(const Json& bandwidth) {
+  const std::string of = bandwidth_of(bandwidth);
+  return bit_rate_text(number_at(bandwidth, "bits_per_second")) + " at most with all flows of " +
+         (bandwidth.at("rule").is_null() ? "the tenant" : of) + "; waited " +
+         digits_at(bandwidth, "waits") + " times, " +
+         human_duration(number_at(bandwidth, "waited_ms")) + "; dropped " +
+         digits_at(bandwidth.at("dropped"), "packets") + " packets";
+}
+
 Done flow(const Context& context) {
   const auto listing = FlowListing::ask(choose_socket(context.options.socket));
   if (!listing) {
@@ -213,10 +244,24 @@ Done flow(const Context& context) {
   }
   flows::HostName host;
   const auto names = listing->names_of(*found, host);
+  const auto stats = ask_for(context, {.kind = Kind::kStats});
+  if (!stats) {
+    return Unexpected{stats.error()};
+  }
+  Facts bounds;
+  Json bounds_json = Json::array();
+  for (const Json& one : stats->at("stats").at("bandwidths")) {
+    const bool is_its_own = one.at("tenant") == names.tenant &&
+                            (one.at("rule").is_null() || one.at("rule") == names.rule);
+    if (is_its_own && !flows::is_denied(*found)) {
+      bounds.emplace_back("bandwidth", bandwidth_text(one));
+      bounds_json.push_back(one);
+    }
+  }
   if (context.options.json) {
-    print_flow_json(context.output, *found, names, now_ns());
+    print_flow_json(context.output, *found, names, now_ns(), bounds_json.dump());
   } else {
-    print_flow_text(context.output, *found, names, now_ns(), context.colours);
+    print_flow_text(context.output, *found, names, now_ns(), bounds, context.colours);
   }
   return {};
 }
@@ -291,6 +336,31 @@ void print_rules(const Context& context, const Json& rules) {
   }
 }
 
+void print_bandwidths(const Context& context, const Json& bandwidths) {
+  std::vector<Row> rows;
+  for (const Json& one : bandwidths) {
+    rows.push_back({{bandwidth_of(one)},
+                    {text_at(one, "tenant")},
+                    {bit_rate_text(number_at(one, "bits_per_second"))},
+                    {human_bytes(number_at(one, "bytes"))},
+                    {digits_at(one, "waits")},
+                    {human_duration(number_at(one, "waited_ms"))},
+                    {digits_at(one, "waiting")},
+                    {digits_at(one.at("dropped"), "packets")}});
+  }
+  if (!rows.empty()) {
+    context.output.text() += "\n" + table_text({{"BANDWIDTH OF"},
+                                                {"TENANT"},
+                                                {"AT MOST", true},
+                                                {"CARRIED", true},
+                                                {"WAITS", true},
+                                                {"WAITED", true},
+                                                {"WAITING", true},
+                                                {"DROPPED", true}},
+                                               rows, context.colours);
+  }
+}
+
 Done stats(const Context& context) {
   if (context.options.watch) {
     return watch_stats(context.options, context.output, context.colours);
@@ -305,6 +375,7 @@ Done stats(const Context& context) {
   } else {
     context.output.text() += facts_text(facts_of_stats(stats), context.colours);
     print_rules(context, stats.at("rules"));
+    print_bandwidths(context, stats.at("bandwidths"));
   }
   return {};
 }

@@ -120,31 +120,35 @@ void print_flows_text(Output& output, const FlowView& view, bool colours) {
                         });
 }
 
-void print_flow_json(Output& output, const Flow& flow, const FlowNames& names,
-                     std::int64_t now_ns) {
-  append_flow_json(output.text(), flow, names, now_ns);
+void print_flow_json(Output& output, const Flow& flow, const FlowNames& names, std::int64_t now_ns,
+                     const std::string& bandwidths) {
+  gateway::JsonWriter json(output.text());
+  json.open_object();
+  gateway::write_flow(json, flow, names, now_ns);
+  json.raw("bandwidths", bandwidths).close_object();
   output.text() += '\n';
 }
 
 void print_flow_text(Output& output, const Flow& flow, const FlowNames& names, std::int64_t now_ns,
-                     bool colours) {
-  output.text() +=
-      facts_text({{"id", std::to_string(flow.id)},
-                  {"tenant", base::printable(names.tenant)},
-                  {"tunnel", base::printable(names.tunnel)},
-                  {"protocol", flows::protocol_name(flow.key.protocol)},
-                  {"source", endpoint_text(flow.key.source)},
-                  {"destination", endpoint_text(flow.key.destination)},
-                  {"name", names.host.empty() ? "unknown" : base::printable(names.host)},
-                  {"upstream", gateway::has_upstream(flow) ? endpoint_text(flow.upstream) : "none"},
-                  {"action", action_text(flow)},
-                  {"rule", base::printable(names.rule)},
-                  {"state", std::string(flows::name(flow.state))},
-                  {"age", human_duration(milliseconds_between(flow.created_ns, now_ns))},
-                  {"idle", human_duration(milliseconds_between(flow.last_seen_ns, now_ns))},
-                  {"up", count_text(flow.up)},
-                  {"down", count_text(flow.down)}},
-                 colours);
+                     const FlowFacts& more, bool colours) {
+  FlowFacts facts = {
+      {"id", std::to_string(flow.id)},
+      {"tenant", base::printable(names.tenant)},
+      {"tunnel", base::printable(names.tunnel)},
+      {"protocol", flows::protocol_name(flow.key.protocol)},
+      {"source", endpoint_text(flow.key.source)},
+      {"destination", endpoint_text(flow.key.destination)},
+      {"name", names.host.empty() ? "unknown" : base::printable(names.host)},
+      {"upstream", gateway::has_upstream(flow) ? endpoint_text(flow.upstream) : "none"},
+      {"action", action_text(flow)},
+      {"rule", base::printable(names.rule)},
+      {"state", std::string(flows::name(flow.state))},
+      {"age", human_duration(milliseconds_between(flow.created_ns, now_ns))},
+      {"idle", human_duration(milliseconds_between(flow.last_seen_ns, now_ns))},
+      {"up", count_text(flow.up)},
+      {"down", count_text(flow.down)}};
+  facts.insert(facts.end(), more.begin(), more.end());
+  output.text() += facts_text(facts, colours);
 }
 
 }  // namespace flowctl

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "gateway/inspect/flow_filter.h"
 #include "tools/flowctl/flow_listing.h"
@@ -22,9 +25,12 @@ void print_flows_json(Output& output, const FlowView& view);
 /// A table, or words when there are none.
 void print_flows_text(Output& output, const FlowView& view, bool colours);
 
+/// `bandwidths` is JSON: the bounds that it shares.
 void print_flow_json(Output& output, const flows::Flow& flow, const gateway::FlowNames& names,
-                     std::int64_t now_ns);
+                     std::int64_t now_ns, const std::string& bandwidths);
+/// What is known of one flow, each fact with its name.
+using FlowFacts = std::vector<std::pair<std::string, std::string>>;
 void print_flow_text(Output& output, const flows::Flow& flow, const gateway::FlowNames& names,
-                     std::int64_t now_ns, bool colours);
+                     std::int64_t now_ns, const FlowFacts& more, bool colours);
 
 }  // namespace flowctl

@@ -582,7 +582,7 @@ TEST(ConfigLoader, ReadsWhatARuleCanAsk) {
       "    limit: 600/m\n"
       "    log: true\n"
       "  - {name: elsewhere, redirect: \"192.0.2.7:8080\"}\n"
-      "  - {name: six, action: upgrade, redirect: \"2001:db8::7\"}\n");
+      "  - {name: six, action: upgrade, redirect: \"2001:db8::7\", bandwidth: 2500kbit/s}\n");
   ASSERT_EQ(settings.rules.size(), 3u);
   const RuleMatch& match = settings.rules[0].match;
   EXPECT_THAT(match.tunnel, ElementsAre("laptop-*", "phone"));
@@ -596,6 +596,7 @@ TEST(ConfigLoader, ReadsWhatARuleCanAsk) {
   EXPECT_EQ(match.new_flows, (Rate{100, std::chrono::seconds(1)}));
   EXPECT_EQ(match.open_flows, 50u);
   EXPECT_EQ(settings.rules[0].limit, (Rate{600, 1min}));
+  EXPECT_EQ(settings.rules[2].bandwidth, BitRate{2'500'000});
   EXPECT_TRUE(settings.rules[0].log);
   EXPECT_EQ(settings.rules[1].action, flows::Action::kUpgrade);
   EXPECT_EQ(settings.rules[1].redirect,

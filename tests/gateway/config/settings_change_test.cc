@@ -18,7 +18,7 @@ TEST(SettingsChange, RulesLogLimitsAndTimeoutsFollow) {
   const Settings wanted = settings(
       "tenants: [{name: acme, max_flows: 20, max_dials: 3, max_udp_sockets: 4,\n"
       "  max_half_open: 5, max_connections: 6, max_new_flows: 7/s,\n"
-      "  max_new_flows_of_tunnel: 8/m}]\n"
+      "  max_new_flows_of_tunnel: 8/m, bandwidth: 1Mbit/s}]\n"
       "rules: [{name: r, action: drop}]\n"
       "log: {level: debug}\n"
       "flows: {timeouts: {udp: 7s}}\n");

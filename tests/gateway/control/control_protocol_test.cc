@@ -127,7 +127,7 @@ TEST(ControlReply, ExplanationSaysWhatFailedAndWhatIsNotKnown) {
       {"rule": "dns", "matches": false, "key": "destination_port", "found": "443", "wanted": "53"},
       {"rule": "rest", "matches": true}],
     "rule": "rest", "action": "drop", "upstream": null, "to_tunnel": null, "refusal": null,
-    "says": "dropped without an answer", "limits": [{"of": "flows", "used": 3, "most": 10}]})"));
+    "says": "dropped without an answer", "bandwidths": [], "limits": [{"of": "flows", "used": 3, "most": 10}]})"));
 }
 
 TEST(ControlReply, ErrorHasACodeAndAMessage) {
@@ -180,11 +180,12 @@ TEST(ControlReply, TenantsHaveEveryFact) {
                      .connections = 10,
                      .max_connections = 11,
                      .flows_total = 7,
-                     .gave_way_total = 12}};
+                     .gave_way_total = 12,
+                     .bits_per_second = 13}};
   EXPECT_EQ(reply_of(Kind::kTenants, status).at("tenants"), json::parse(R"([{
     "id": 1, "name": "acme", "tunnels": 2, "flows": 3, "max_flows": 4, "dials": 5,
     "max_dials": 6, "half_open": 8, "max_half_open": 9, "connections": 10, "max_connections": 11,
-    "flows_total": 7, "gave_way_total": 12}])"));
+    "flows_total": 7, "gave_way_total": 12, "bits_per_second": 13}])"));
 }
 
 TEST(ControlReply, FlowsBringTheNamesOfTheirNumbers) {
@@ -246,7 +247,31 @@ TEST(ControlReply, StatsHaveEveryCounter) {
     "relayed_up_bytes": 10, "relayed_down_bytes": 11, "sandbox_restarts": 12,
     "audit_events": 13, "audit_write_errors": 14, "up": {"packets": 15, "bytes": 16},
     "down": {"packets": 17, "bytes": 18},
-    "rules": [{"rule": "web", "flows": 21}, {"rule": "default", "flows": 22}]})"));
+    "rules": [{"rule": "web", "flows": 21}, {"rule": "default", "flows": 22}],
+    "bandwidths": []})"));
+}
+
+TEST(ControlReply, BandwidthsSayWhoseTheyAre) {
+  GatewayStatus status;
+  status.rules = {"web"};
+  status.tenants.resize(1);
+  status.tenants[0].id = 7;
+  status.tenants[0].name = "acme";
+  status.bandwidths = {{.rule = 0,
+                        .tenant = 7,
+                        .bits_per_second = 1,
+                        .bytes = 2,
+                        .waits = 3,
+                        .waited_ms = 4,
+                        .waiting = 5,
+                        .dropped = {.packets = 6, .bytes = 7}},
+                       {.rule = flows::kDefaultRule, .tenant = 7, .dropped = {}}};
+  const json bandwidths = reply_of(Kind::kStats, status).at("stats").at("bandwidths");
+  ASSERT_EQ(bandwidths.size(), 2U);
+  EXPECT_EQ(bandwidths[0], json::parse(R"({
+    "rule": "web", "tenant": "acme", "bits_per_second": 1, "bytes": 2, "waits": 3,
+    "waited_ms": 4, "waiting": 5, "dropped": {"packets": 6, "bytes": 7}})"));
+  EXPECT_TRUE(bandwidths[1].at("rule").is_null());
 }
 
 TEST(ControlReply, DropsAreThoseOfPacketsAndOfTunnels) {

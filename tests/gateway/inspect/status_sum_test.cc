@@ -48,6 +48,26 @@ TEST(StatusSum, OfOneShardIsWhatItSays) {
   EXPECT_EQ(sum_of(one).nat.capacity, 1000U);
 }
 
+TEST(StatusSum, BoundThatSeveralShardsKnowIsOne) {
+  GatewayStatus one = shard(1, 2);
+  one.bandwidths = {
+      {.rule = flows::kDefaultRule, .tenant = 1, .bits_per_second = 9, .bytes = 5, .dropped = {}},
+      {.rule = 3, .tenant = 1, .bits_per_second = 7, .waits = 2, .dropped = {}}};
+  GatewayStatus other = shard(2, 1);
+  other.bandwidths = {
+      {.rule = flows::kDefaultRule, .tenant = 1, .bits_per_second = 9, .bytes = 6, .dropped = {}},
+      {.rule = 3, .tenant = 2, .bits_per_second = 7, .waits = 4, .dropped = {}}};
+  const std::array two = {one, other};
+  const auto sum = sum_of(two).bandwidths;
+  ASSERT_EQ(sum.size(), 3U);
+  EXPECT_EQ(sum[0].tenant, 1U);
+  EXPECT_EQ(sum[0].waits, 2U);
+  EXPECT_EQ(sum[1].waits, 4U);
+  EXPECT_EQ(sum[2].rule, flows::kDefaultRule);
+  EXPECT_EQ(sum[2].bytes, 11U);
+  EXPECT_EQ(sum[2].bits_per_second, 9U);
+}
+
 TEST(StatusSum, CountersAddUpAndLimitsStay) {
   const std::array two = {shard(1, 2), shard(2, 1)};
   const GatewayStatus sum = sum_of(two);

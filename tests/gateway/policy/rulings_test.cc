@@ -133,6 +133,14 @@ TEST_F(Rejudge, FlowWhoseRuleHasGoneIsJudgedByAll) {
   EXPECT_EQ(*none, (Decision{Action::kUpgrade, kDefaultRule}));
 }
 
+// A rule about the moment would not let the flow in now.
+TEST_F(Rejudge, RuleThatOnlyBoundsOrLogsOtherwiseStillDecides) {
+  const std::string first = "- {name: first, match: {open_flows: '>0'}, action: upgrade";
+  const auto before = policy(first + ", bandwidth: 1Mbit/s}\n" + kRest);
+  const auto now = policy(first + ", bandwidth: 2Mbit/s, limit: 7/m, log: true}\n" + kRest);
+  EXPECT_FALSE(rejudge(0, facts(80), *before, *now));
+}
+
 TEST_F(Rejudge, RuleThatMovedBeforeItsOwnDecides) {
   const auto before = policy(std::string(kWeb) + kRest);
   const auto now = policy(std::string(kRest) + kWeb);

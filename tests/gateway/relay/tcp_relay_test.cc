@@ -24,6 +24,7 @@
 #include <gtest/gtest.h>
 
 #include "base/endpoint.h"
+#include "gateway/bandwidth/timer_alarm.h"
 #include "gateway/loop/tcp_socket.h"
 
 namespace gateway {
@@ -328,6 +329,82 @@ TEST_F(RelayTest, SlowReaderStopsTheSenderAndLosesNothing) {
   const std::string rest = receive_all(upstream_).bytes;
   sender.join();
   EXPECT_EQ(first + rest, bytes);
+}
+
+// Bounded to 16 Mbit/s: 2 MB a second, with shares of 10 kB.
+class PacedRelayTest : public RelayTest {
+ protected:
+  PacedRelayTest() {
+    loop_.post([this] {
+      EXPECT_TRUE(alarm_.start(pacer_));
+      relay_->set_bounds({.rule = &bound_}, pacer_);
+      ready_ = true;
+    });
+    while (!ready_) {
+      std::this_thread::yield();
+    }
+  }
+  // The alarm and the bound go before the loop does.
+  ~PacedRelayTest() override {
+    loop_.post([this] {
+      relay_.reset();
+      ready_ = false;
+    });
+    while (ready_) {
+      std::this_thread::yield();
+    }
+  }
+
+  Bandwidth bound_{16'000'000, base::Clock::now()};
+  TimerAlarm alarm_{loop_, TimerAlarm::make_timer().value()};
+  Pacer pacer_{alarm_};
+  std::atomic<bool> ready_ = false;
+};
+
+TEST_F(PacedRelayTest, CarriesBytesBothWaysNoFasterThanItsBound) {
+  const std::string request = pattern(1'000'000);
+  const std::string answer = pattern(1'000'000);
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread server([&] {
+    EXPECT_EQ(receive_all(upstream_).bytes, request);
+    EXPECT_TRUE(send_all(upstream_, answer));
+    ::shutdown(upstream_.get(), SHUT_WR);
+  });
+  ASSERT_TRUE(send_all(client_, request));
+  ::shutdown(client_.get(), SHUT_WR);
+  const Received received = receive_all(client_);
+  server.join();
+  EXPECT_EQ(received.bytes, answer);
+  EXPECT_EQ(received.error, 0);
+  EXPECT_EQ(outcome(), TcpRelay::Outcome::kClosed);
+  // 2 MB at 2 MB a second, less the burst of 200 kB.
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 850ms);
+}
+
+TEST_F(PacedRelayTest, GoesOnAtOnceWhenItsBoundIsTakenAway) {
+  loop_.post([this] { bound_.set_rate(8'000, base::Clock::now()); });  // for the rest: 15 minutes
+  const std::string bytes = pattern(1'000'000);
+  std::thread sender([&] {
+    EXPECT_TRUE(send_all(client_, bytes));
+    ::shutdown(client_.get(), SHUT_WR);
+  });
+  std::string first(1'000, '\0');
+  ASSERT_EQ(::recv(upstream_.get(), first.data(), first.size(), MSG_WAITALL), 1'000);
+  loop_.post([this] { relay_->set_bounds({}, pacer_); });
+  EXPECT_EQ(first + receive_all(upstream_).bytes, bytes);
+  sender.join();
+}
+
+TEST_F(PacedRelayTest, ResetOfOneThatWaitsReachesTheOtherEnd) {
+  const std::string bytes = pattern(3'000'000);
+  std::thread sender([&] {
+    EXPECT_TRUE(send_all(client_, bytes.substr(0, 1'000'000)));
+    abort_on_close(client_);
+    client_.reset();
+  });
+  EXPECT_EQ(receive_all(upstream_).error, ECONNRESET);
+  sender.join();
+  EXPECT_EQ(outcome(), TcpRelay::Outcome::kResetByClient);
 }
 
 // EMFILE is a handled state: without a pipe, bytes go through all the same.

@@ -18,6 +18,15 @@ GatewayStatus busy_status() {
   status.tenants.push_back({.id = 2, .name = "a\"b\\c", .tunnels = 0, .flows = 0});
   status.drops = {{"bad_checksum", "", 4}, {"no_flow", "", 5}};
   status.refusals = {{"not_json", "", 1}};
+  status.rules = {"web"};
+  status.bandwidths = {
+      {.rule = 0,
+       .tenant = 1,
+       .bits_per_second = 8'000,
+       .waits = 3,
+       .waited_ms = 1'500,
+       .dropped = {}},
+      {.rule = flows::kDefaultRule, .tenant = 2, .bits_per_second = 9'000, .dropped = {4, 500}}};
   status.nat.claimed = 7;
   status.stats.started_ns = 1'000'000'000;
   status.stats.flows = 3;
@@ -33,6 +42,11 @@ TEST(Metrics, SayWhatTheGatewayCounted) {
   EXPECT_THAT(text, HasSubstr("\nliftgate_drops_total{reason=\"bad_checksum\"} 4\n"));
   EXPECT_THAT(text, HasSubstr("\nliftgate_tunnels_refused_total{reason=\"not_json\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\nliftgate_tenant_flows{tenant=\"acme\"} 3\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("\nliftgate_bandwidth_limit_bits_per_second{tenant=\"acme\",rule=\"web\"} 8000\n"));
+  EXPECT_THAT(text, HasSubstr("_wait_seconds_total{tenant=\"acme\",rule=\"web\"} 1.500\n"));
+  EXPECT_THAT(text, HasSubstr("_dropped_packets_total{tenant=\"a\\\"b\\\\c\"} 4\n"));
   EXPECT_THAT(text, HasSubstr("\nliftgate_nat_bindings 7\n"));
   EXPECT_THAT(text, HasSubstr("\nliftgate_uptime_seconds 2.500\n"));
 }
@@ -45,7 +59,7 @@ TEST(Metrics, LabelsAreEscaped) {
 // announced once, counters end in _total and nothing else does.
 TEST(Metrics, AreWellFormed) {
   static const std::regex kSample(
-      R"re((liftgate_[a-z_]+)(\{[a-z]+="([^"\\]|\\.)*"\})? -?[0-9.]+)re");
+      R"re((liftgate_[a-z_]+)(\{[a-z]+="([^"\\]|\\.)*"(,[a-z]+="([^"\\]|\\.)*")*\})? -?[0-9.]+)re");
   std::istringstream lines(metrics_text(busy_status(), 5'000'000'000));
   std::set<std::string> families;
   std::string family;
