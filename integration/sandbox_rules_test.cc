@@ -1,10 +1,12 @@
 // The first rules that somebody writes for a sandbox: one domain and its names, no cloud metadata,
-// nothing private, the rest refused and said; with real clients, under `liftgate run`.
+// nothing private, a bound on the bandwidth, the rest refused and said; with real clients, under
+// `liftgate run`.
 //
-//     curl, git, apt in `liftgate run` ==TUN==> gateway ==> dnsmasq           on 192.0.2.9:53
-//                                                       ==> HTTP, git, apt's  on 192.0.2.1
-//                                                       ==> a tracker         on 192.0.2.2
+//     curl, git, apt, npm in `liftgate run` ==TUN==> gateway ==> dnsmasq          on 192.0.2.9:53
+//                                                            ==> HTTP, git, ...   on 192.0.2.1
+//                                                            ==> a tracker        on 192.0.2.2
 
+#include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -25,7 +27,8 @@ constexpr auto kRules = R"(rules:
   - {name: no-private, match: {destination: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]},
      action: reject, log: true}
   - {name: dns, match: {protocol: udp, destination_port: 53}, action: upgrade}
-  - {name: example, match: {protocol: tcp, name: [example.test, "*.example.test"]}, action: upgrade}
+  - {name: example, match: {protocol: tcp, name: [example.test, "*.example.test"]}, action: upgrade,
+     bandwidth: 20Mbit/s}
   - {name: rest, action: reject, log: true}
 )";
 
@@ -165,6 +168,93 @@ TcpServer file_server(const std::string& directory, Listening where = host::kSer
         connection.close();
       },
       std::move(where));
+}
+
+// The domain may have 20 Mbit/s: 5 MB take 2 s, of which 0.1 s is saved up.
+TEST_F(SandboxRules, DomainHasNoMoreThanItsBandwidth) {
+  std::filesystem::create_directory(file("files"));
+  const Finished made = run({"sh", "-c", "yes 'of a bounded domain' | head -c 5000000 > big"},
+                            kPatience, {.working_directory = file("files")});
+  ASSERT_EQ(made.status, 0) << made;
+  const TcpServer server = file_server(file("files"));
+  const std::string url = "http://files.example.test:" + std::to_string(server.port()) + "/big";
+  Program command = start("until curl -sS --max-time 60 -o " + file("got") +
+                          " -w 'took %{time_total}\\n' " + url + "; do sleep 0.1; done");
+  ASSERT_TRUE(eventually([&] { return command.out().find("done") != std::string::npos; }, 60s))
+      << command.out() << command.err();
+  EXPECT_EQ(run({"cmp", file("got"), file("files/big")}).status, 0);
+  EXPECT_GE(std::stod(command.out().substr(command.out().find("took ") + 5)), 1.5) << command.out();
+
+  const std::string destination = std::string(host::kServer4) + ":" + std::to_string(server.port());
+  const auto said = explain("tcp 198.18.255.2:50000 > " + destination);
+  EXPECT_EQ(said.at("rule"), "example") << said;
+  EXPECT_EQ(said.at("bandwidths").at(0).at("bound"), "20Mbit/s") << said;
+  EXPECT_EQ(end_of_flow_to(destination).at("rule"), "example");
+  command.end_input();
+  command.wait();
+}
+
+// npm is not among the packages that tests install: with Debian's come 360 others.
+class SandboxNpm : public SandboxRules {
+ protected:
+  void SetUp() override {
+    if (run({"sh", "-c", "command -v npm && command -v node"}).status != 0) {
+      GTEST_SKIP() << "npm is not installed";
+    }
+  }
+  // A registry of one package, as npm asks for it, in `registry`. `url` is where it is served.
+  void make_registry(const std::string& registry, const std::string& url) const {
+    const Finished made = run({"sh", "-ec", R"sh(
+mkdir -p "$1" package
+echo '{"name":"liftgate-hello","version":"1.0.0","main":"index.js"}' > package/package.json
+echo 'module.exports = "from the registry";' > package/index.js
+tar -czf "$1/liftgate-hello-1.0.0.tgz" package
+cat > "$1/liftgate-hello" <<EOF
+{"name":"liftgate-hello","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{
+  "name":"liftgate-hello","version":"1.0.0","main":"index.js",
+  "dist":{"tarball":"$2/liftgate-hello-1.0.0.tgz",
+          "shasum":"$(sha1sum "$1/liftgate-hello-1.0.0.tgz" | cut -d ' ' -f 1)"}}}}
+EOF
+)sh",
+                               "sh", registry, url},
+                              kPatience, {.working_directory = file("")});
+    ASSERT_EQ(made.status, 0) << made;
+  }
+  // As a user's npm, in a project of its own.
+  static std::string install(const std::string& project, const std::string& url) {
+    return "(mkdir -p " + project + " && cd " + project + " && npm install --registry " + url +
+           "/ --cache ./cache --no-audit --no-fund --no-update-notifier --fetch-retries=0 "
+           "--loglevel=error liftgate-hello)";
+  }
+};
+
+TEST_F(SandboxNpm, PackagesComeFromTheDomainAndFromNowhereElse) {
+  const TcpServer registry = file_server(file("registry"));
+  const TcpServer other = file_server(file("other"), host::kOtherServer4);
+  const auto url = [](const std::string& name, const TcpServer& server) {
+    return "http://" + name + ":" + std::to_string(server.port());
+  };
+  make_registry("registry", url("npm.example.test", registry));
+  make_registry("other", url("tracker.test", other));
+
+  Program command = start(
+      "cd " + file("") + "\nuntil " + install("project", url("npm.example.test", registry)) +
+      "; do sleep 0.1; done\n" + "cd project && node -p 'require(\"liftgate-hello\")'; cd ..\n" +
+      install("refused", url("tracker.test", other)) + " 2>&1 | sed 's/^/other: /'");
+  ASSERT_TRUE(eventually([&] { return command.out().find("\ndone") != std::string::npos; }, 100s))
+      << command.out() << command.err();
+  EXPECT_NE(command.out().find("\nfrom the registry\n"), std::string::npos)
+      << command.out() << command.err();
+  EXPECT_NE(command.out().find("ECONNREFUSED"), std::string::npos) << command.out();
+  EXPECT_TRUE(other.connections().empty());
+
+  const std::string destination = "192.0.2.2:" + std::to_string(other.port());
+  const auto said = explain("tcp 198.18.255.2:50000 > " + destination);
+  EXPECT_EQ(said.at("rule"), "rest") << said;
+  EXPECT_EQ(said.at("action"), "reject") << said;
+  EXPECT_EQ(end_of_flow_to(destination).at("name"), "tracker.test");
+  command.end_input();
+  command.wait();
 }
 
 class SandboxApt : public SandboxRules {
