@@ -4,13 +4,19 @@
 #include <ctime>
 #include <exception>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include "base/check.h"
 #include "base/utf8.h"
+#include "gateway/log_control.h"
+#include "gateway/log_limits.h"
 
 namespace gateway {
 
@@ -22,20 +28,26 @@ using SystemTime = std::chrono::system_clock::time_point;
 
 std::atomic<LogSettings::Format> chosen_format = LogSettings::Format::kText;
 
-std::string_view name(LogLevel level) {
-  switch (level) {
-    case LogLevel::kTrace:
-      return "trace";
-    case LogLevel::kDebug:
-      return "debug";
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarn:
-      return "warn";
-    case LogLevel::kError:
-      return "error";
+// The lines that are left out, and how many they are.
+struct Limits {
+  std::mutex mutex;
+  LogLimits limits;
+  std::atomic<bool> has_any = false;
+};
+Limits& left_out() {
+  static Limits& made = *new Limits;  // never destroyed, as the logger
+  return made;
+}
+
+bool admits(LogLevel level, fmt::string_view format) {
+  if (level == LogLevel::kTrace) {
+    return true;
   }
-  base::check_failed("level is a LogLevel", __FILE__, __LINE__);
+  Limits& all = left_out();
+  const std::scoped_lock lock(all.mutex);
+  const bool admitted = all.limits.admits({format.data(), format.size()}, base::Clock::now());
+  all.has_any.store(all.limits.has_any(), std::memory_order_relaxed);
+  return admitted;
 }
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
@@ -80,7 +92,7 @@ std::string rfc3339(SystemTime time) {
 std::string json_line(LogLevel level, SystemTime time, std::string_view message) {
   nlohmann::ordered_json line;
   line["time"] = rfc3339(time);
-  line["level"] = name(level);
+  line["level"] = log_level_name(level);
   line["message"] = message;
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
@@ -94,7 +106,7 @@ class LineFormatter : public spdlog::formatter {
         log_line(format, level, message.time, {message.payload.data(), message.payload.size()});
     if (format == LogSettings::Format::kText) {
       message.color_range_start = rfc3339(message.time).size() + 1;
-      message.color_range_end = message.color_range_start + name(level).size();
+      message.color_range_end = message.color_range_start + log_level_name(level).size();
     }
     out.append(line.data(), line.data() + line.size());
     out.push_back('\n');
@@ -118,6 +130,9 @@ spdlog::logger& logger() {
 }  // namespace
 
 void log_detail::write(LogLevel level, fmt::string_view format, fmt::format_args arguments) {
+  if (!admits(level, format)) {
+    return;
+  }
   try {
     logger().log(spdlog_level(level), spdlog::string_view_t(fmt::vformat(format, arguments)));
   } catch (const std::exception& why) {
@@ -130,13 +145,63 @@ void configure_log(const LogSettings& settings) {
   log_detail::lowest.store(settings.level, std::memory_order_relaxed);
 }
 
+std::string_view log_level_name(LogLevel level) {
+  switch (level) {
+    case LogLevel::kTrace:
+      return "trace";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  base::check_failed("level is a LogLevel", __FILE__, __LINE__);
+}
+
+std::optional<LogLevel> log_level_named(std::string_view name) {
+  for (const LogLevel level :
+       {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
+    if (log_level_name(level) == name) {
+      return level;
+    }
+  }
+  return std::nullopt;
+}
+
+LogLevel log_level() {
+  return log_detail::lowest.load(std::memory_order_relaxed);
+}
+
+void set_log_level(LogLevel level) {
+  log_detail::lowest.store(level, std::memory_order_relaxed);
+}
+
+void tell_of_left_out_lines(base::Instant now) {
+  Limits& all = left_out();
+  if (!all.has_any.load(std::memory_order_relaxed)) {
+    return;
+  }
+  std::vector<LogLimits::LeftOut> told;
+  {
+    const std::scoped_lock lock(all.mutex);
+    told = all.limits.take(now);
+    all.has_any.store(all.limits.has_any(), std::memory_order_relaxed);
+  }
+  for (const LogLimits::LeftOut& one : told) {
+    log_warn("log lines were left out lines={} like=\"{}\"", one.lines, one.like);
+  }
+}
+
 std::string log_line(LogSettings::Format format, LogLevel level, SystemTime time,
                      std::string_view message) {
   if (format == LogSettings::Format::kJson) {
     return json_line(level, time, message);
   }
   // A line stays one line, and a terminal obeys nothing that a peer sent us.
-  return fmt::format("{} {} {}", rfc3339(time), name(level), base::printable(message));
+  return fmt::format("{} {} {}", rfc3339(time), log_level_name(level), base::printable(message));
 }
 
 }  // namespace gateway

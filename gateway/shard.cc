@@ -11,6 +11,7 @@
 #include "gateway/flow/sandbox_plan.h"
 #include "gateway/inspect/packet_text.h"
 #include "gateway/log.h"
+#include "gateway/log_control.h"
 #include "gateway/onramp/seqpacket_tunnel.h"
 #include "gateway/onramp/tun_tunnel.h"
 #include "gateway/policy/explain.h"
@@ -504,6 +505,7 @@ void Shard::tick(base::Instant now) {
   }
   while (!flows_.expire(now)) {
   }
+  tell_of_left_out_lines(now);
   upgrade_.tick(now);
   path_.tick(now);
   for (const auto& door : gue_doors_) {

@@ -26,7 +26,7 @@ constexpr std::size_t kMostPathTextBytes = 1'500;  // so that it fits the reques
 constexpr std::array kKinds = {Kind::kPing,   Kind::kTunnels, Kind::kTenants, Kind::kFlows,
                                Kind::kKill,   Kind::kNat,     Kind::kStats,   Kind::kDrops,
                                Kind::kEvents, Kind::kCapture, Kind::kExplain, Kind::kReload,
-                               Kind::kHooks};
+                               Kind::kHooks,  Kind::kLogLevel};
 
 base::Unexpected<std::string> refused(const std::string& why) {
   return base::Unexpected{"request: " + why};
@@ -203,6 +203,8 @@ std::string_view name(ControlRequest::Kind kind) {
       return "explain";
     case Kind::kHooks:
       return "hooks";
+    case Kind::kLogLevel:
+      return "log_level";
     case Kind::kReload:
       return "reload";
   }
@@ -274,6 +276,10 @@ base::Result<ControlRequest, std::string> parse_request(std::span<const std::byt
       if (auto read = read_text(member, key, kMostPathTextBytes, request.config); !read) {
         return base::Unexpected{read.error()};
       }
+    } else if (key == "level" && *kind == Kind::kLogLevel) {
+      if (auto read = read_text(member, key, kShownBytes, request.level); !read) {
+        return base::Unexpected{read.error()};
+      }
     } else if (key != "request") {
       return refused("unknown key " + shown(key));
     }
@@ -309,6 +315,9 @@ std::string request_line(const ControlRequest& request) {
   }
   if (!request.config.empty()) {
     json.text("config", request.config);
+  }
+  if (!request.level.empty()) {
+    json.text("level", request.level);
   }
   if (request.kind == Kind::kFlows && request.regions != 1) {
     json.number("regions", request.regions);
@@ -386,6 +395,12 @@ std::string hooks_reply(const HookReport& report) {
   return line + '\n';
 }
 
+std::string log_level_reply(std::string_view level) {
+  std::string line;
+  JsonWriter(line).open_object().flag("ok", true).text("level", level).close_object();
+  return line + '\n';
+}
+
 std::string explain_reply(const Explanation& explanation) {
   std::string line;
   JsonWriter reply(line);
@@ -439,6 +454,7 @@ std::string status_reply(Kind kind, const GatewayStatus& status, std::int64_t no
     case Kind::kEvents:
     case Kind::kExplain:
     case Kind::kHooks:
+    case Kind::kLogLevel:
     case Kind::kReload:
       base::check_failed("the reply is made of the status", __FILE__, __LINE__);
   }

@@ -9,6 +9,7 @@
 //     17"}
 //     {"request":"hooks","id":17}      {"ok":true,"hooks":{"flow":17,"calls":[{"hook":...},...]}}
 //     {"request":"reload"}             {"ok":true,"reload":{"rules":7,"flows_ended":2,...}}
+//     {"request":"log_level","level":"debug"}      {"ok":true,"level":"debug"}
 //     {"request":"explain","packet":"tcp 10.0.0.2:4000 > 192.0.2.1:443","tenant":"acme"}
 //
 // The reply to `flows` holds no flows but their names, and brings the flow region along, read-only
@@ -62,6 +63,7 @@ struct ControlRequest {
     kExplain,
     kReload,
     kHooks,
+    kLogLevel,
   };
   Kind kind{};
   std::uint64_t flow_id = 0;          // kKill, kHooks
@@ -70,6 +72,7 @@ struct ControlRequest {
   ExplainQuery query{};               // kExplain
   std::string config{};               // kReload: a file; empty: the gateway's own
   std::size_t regions = 1;            // kFlows: at most so many
+  std::string level{};                // kLogLevel: the new one; empty: it stays
 
   friend bool operator==(const ControlRequest&, const ControlRequest&) = default;
 };
@@ -104,6 +107,8 @@ std::string events_reply();
 std::string explain_reply(const Explanation& explanation);
 std::string reload_reply(const ReloadReport& report);
 std::string hooks_reply(const HookReport& report);
+/// Of the log, as it is now.
+std::string log_level_reply(std::string_view level);
 /// Of kTunnels, kTenants, kNat, kStats, kDrops and, with the names of what flows refer to, kFlows
 /// and kCapture.
 /// `now_ns` is CLOCK_MONOTONIC.

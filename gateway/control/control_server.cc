@@ -17,6 +17,7 @@
 #include "gateway/control/event_followers.h"
 #include "gateway/control/unix_listener.h"
 #include "gateway/log.h"
+#include "gateway/log_control.h"
 
 namespace gateway {
 namespace {
@@ -148,6 +149,8 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
         return {explain(request->query)};
       case Kind::kHooks:
         return {hooks(request->flow_id)};
+      case Kind::kLogLevel:
+        return {log_level_of(request->level)};
       case Kind::kReload:
         return {reload_reply(source_.reload(request->config))};
       case Kind::kTunnels:
@@ -166,6 +169,20 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
     }
     log_info("flow was killed by a control client flow={}", id);
     return kill_reply();
+  }
+
+  static std::string log_level_of(const std::string& wanted) {
+    if (wanted.empty()) {
+      return log_level_reply(log_level_name(log_level()));
+    }
+    const auto level = log_level_named(wanted);
+    if (!level) {
+      return error_reply(ControlError::kBadRequest,
+                         "'" + wanted + "' is no level: trace, debug, info, warn or error");
+    }
+    set_log_level(*level);
+    log_info("log level was set by a control client level={}", wanted);
+    return log_level_reply(wanted);
   }
 
   std::string hooks(std::uint64_t flow) {

@@ -1,15 +1,20 @@
 #include "gateway/log.h"
 
+#include <algorithm>
 #include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "gateway/log_control.h"
+#include "gateway/log_limits.h"
+
 namespace gateway {
 namespace {
 
 using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::MatchesRegex;
@@ -81,6 +86,73 @@ TEST_F(LogToStderr, JsonOnRequest) {
   log_debug("{}", all_bytes());
   const auto line = nlohmann::json::parse(testing::internal::GetCapturedStderr());
   EXPECT_EQ(line.at("level"), "debug");
+}
+
+constexpr base::Instant kStart{std::chrono::hours(1)};
+
+TEST(LogLimits, LetABurstThroughThenSoManyASecond) {
+  constexpr const char* kFormat = "tunnel refused reason={} uid={}";
+  LogLimits limits;
+  std::uint64_t written = 0;
+  for (int i = 0; i < 10'000; ++i) {  // a thousand a second
+    written += limits.admits(kFormat, kStart + i * 1ms) ? 1U : 0U;
+  }
+  EXPECT_EQ(written, 100u + 200u - 1u);
+  EXPECT_TRUE(limits.admits("tunnel opened tunnel={}", kStart + 10s)) << "another kind";
+}
+
+TEST(LogLimits, TellHowManyWereLeftOutOfEachKind) {
+  LogLimits limits;
+  for (int i = 0; i < 105; ++i) {
+    limits.admits("tunnel refused reason={} uid={}", kStart);
+    limits.admits("{}", kStart);
+  }
+  EXPECT_TRUE(limits.has_any());
+  auto told = limits.take(kStart + 1s);
+  std::ranges::sort(told, {}, &LogLimits::LeftOut::like);
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0].like, "");
+  EXPECT_EQ(told[1].like, "tunnel refused");
+  EXPECT_EQ(told[0].lines + told[1].lines, 10u);
+  EXPECT_FALSE(limits.has_any());
+}
+
+TEST(LogLimits, TellOfAKindAtMostOnceASecond) {
+  constexpr const char* kFormat = "hook failed hook={}";
+  LogLimits limits;
+  const auto flood = [&](base::Instant now) {
+    for (int i = 0; i < 200; ++i) {
+      limits.admits(kFormat, now);
+    }
+  };
+  flood(kStart);
+  EXPECT_EQ(limits.take(kStart).size(), 1u);
+  flood(kStart + 250ms);
+  EXPECT_TRUE(limits.take(kStart + 250ms).empty());
+  EXPECT_TRUE(limits.has_any()) << "it is still to be told";
+  const auto told = limits.take(kStart + 1s);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].lines, 195u) << "five had become free meanwhile";
+}
+
+TEST_F(LogToStderr, FloodIsBoundedAndSaid) {
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 500; ++i) {
+    log_warn("flood of a peer number={}", i);
+  }
+  tell_of_left_out_lines(base::Clock::now());
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_LE(std::ranges::count(text, '\n'), 140);
+  EXPECT_THAT(text, HasSubstr(" warn log lines were left out lines="));
+  EXPECT_THAT(text, HasSubstr("like=\"flood of a peer\"\n"));
+}
+
+TEST_F(LogToStderr, LevelIsSetWhileItRuns) {
+  set_log_level(LogLevel::kDebug);
+  EXPECT_EQ(log_level(), LogLevel::kDebug);
+  EXPECT_TRUE(log_enabled(LogLevel::kDebug));
+  EXPECT_EQ(log_level_named("warn"), LogLevel::kWarn);
+  EXPECT_FALSE(log_level_named("loud"));
 }
 
 }  // namespace

@@ -50,6 +50,11 @@ constexpr std::string_view kKill =
     R"(Ends a flow at once: both of its ends are reset. `flowctl flows` shows the ids.
 )";
 
+constexpr std::string_view kLogLevel =
+    R"(The least that the gateway writes to its log: shown, or set from now on, until the next reload, which
+takes the level of the file.
+)";
+
 constexpr std::string_view kNat =
     R"(The slots that upgraded flows claim in the sandbox: how many there are and how many are claimed, and
 how many flows were refused because none was free.
@@ -248,6 +253,13 @@ const std::vector<CommandInfo>& commands() {
        {"flowctl explain 'tcp 10.0.0.2:4000 > 192.0.2.1:443' --tenant acme",
         "flowctl explain 'udp [fd00::2]:5000 > [2001:db8::1]:53' --name example.com",
         "flowctl --json explain 'icmp 10.0.0.2 > 192.0.2.1' | jq .rule"}},
+      {Command::kLogLevel,
+       "log-level",
+       Operands::kLevel,
+       "how much the gateway logs",
+       {},
+       kLogLevel,
+       {"flowctl log-level", "flowctl log-level debug"}},
   };
   return kCommands;
 }
@@ -317,6 +329,8 @@ std::string_view shown(Operands operands) {
       return "bash|zsh|fish";
     case Operands::kPacket:
       return "PACKET";
+    case Operands::kLevel:
+      return "[trace|debug|info|warn|error]";
   }
   return "";
 }

@@ -25,10 +25,11 @@ enum class Command : std::uint8_t {
   kTop,
   kCompletion,
   kExplain,
+  kLogLevel,
 };
 
 /// What stands behind a command.
-enum class Operands : std::uint8_t { kNone, kFilter, kFlowId, kShell, kPacket };
+enum class Operands : std::uint8_t { kNone, kFilter, kFlowId, kShell, kPacket, kLevel };
 
 /// What an option sets.
 enum class Option : std::uint8_t {

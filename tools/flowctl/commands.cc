@@ -280,6 +280,19 @@ Done kill(const Context& context) {
   return {};
 }
 
+Done log_level(const Context& context) {
+  const auto reply = ask_for(context, {.kind = Kind::kLogLevel, .level = context.options.level});
+  if (!reply) {
+    return Unexpected{reply.error()};
+  }
+  if (context.options.json) {
+    print_object(context.output, Json{{"level", reply->at("level")}});
+  } else {
+    context.output.text() += text_at(*reply, "level") + "\n";
+  }
+  return {};
+}
+
 Done nat(const Context& context) {
   const auto reply = ask_for(context, {.kind = Kind::kNat});
   if (!reply) {
@@ -418,6 +431,8 @@ Done run_command(const Context& context) {
                                    : flow(context);
     case Command::kKill:
       return kill(context);
+    case Command::kLogLevel:
+      return log_level(context);
     case Command::kNat:
       return nat(context);
     case Command::kStats:

@@ -74,6 +74,8 @@ std::string words_after(const CommandInfo& info) {
       return filter_text();
     case Operands::kShell:
       return "bash zsh fish";
+    case Operands::kLevel:
+      return "trace debug info warn error";
     case Operands::kNone:
     case Operands::kPacket:
     case Operands::kFlowId:
@@ -190,6 +192,8 @@ std::string zsh_operands(const CommandInfo& info) {
       return " '1:flow:_flowctl_ids'";
     case Operands::kShell:
       return " '1:shell:(bash zsh fish)'";
+    case Operands::kLevel:
+      return " '1:level:(trace debug info warn error)'";
     case Operands::kPacket:
     case Operands::kNone:
       break;

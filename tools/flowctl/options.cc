@@ -266,6 +266,9 @@ class Reader {
       case Operands::kPacket:
         packet();
         return;
+      case Operands::kLevel:
+        level(info);
+        return;
       case Operands::kNone:
         if (!operands_.empty()) {
           fail(std::string(info.name) + " takes no " + quoted(operands_.front()));
@@ -281,6 +284,18 @@ class Reader {
       return;
     }
     options_.shell = operands_.front();
+  }
+
+  void level(const CommandInfo& info) {
+    static constexpr std::array<std::string_view, 5> kLevels = {"trace", "debug", "info", "warn",
+                                                                "error"};
+    const bool is_one =
+        operands_.size() == 1 && std::ranges::find(kLevels, operands_.front()) != kLevels.end();
+    if (!operands_.empty() && !is_one) {
+      fail(std::string(info.name) + " takes one level: trace, debug, info, warn or error");
+      return;
+    }
+    options_.level = operands_.empty() ? "" : operands_.front();
   }
 
   // In one word or several, as the shell leaves it.

@@ -36,6 +36,7 @@ struct Options {
   bool watch = false;      // kStats
   std::string shell;       // kCompletion
   std::optional<std::uint64_t> limit;
+  std::string level;                // Operands::kLevel; empty: it is asked for
   std::uint64_t flow_id = 0;        // Operands::kFlowId
   std::vector<std::string> filter;  // Operands::kFilter
   gateway::ExplainQuery query;      // Operands::kPacket, and whose it is

@@ -14,7 +14,7 @@ using Kind = ControlRequest::Kind;
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::string_view kKinds =
     "ping, tunnels, tenants, flows, kill, nat, stats, drops, events, capture, explain, reload, "
-    "hooks";
+    "hooks, log_level";
 
 auto parsed(std::string_view line) {
   return parse_request(std::as_bytes(std::span(line)));
@@ -272,6 +272,15 @@ TEST(ControlReply, BandwidthsSayWhoseTheyAre) {
     "rule": "web", "tenant": "acme", "bits_per_second": 1, "bytes": 2, "waits": 3,
     "waited_ms": 4, "waiting": 5, "dropped": {"packets": 6, "bytes": 7}})"));
   EXPECT_TRUE(bandwidths[1].at("rule").is_null());
+}
+
+TEST(ControlRequestText, LogLevelComesBack) {
+  const ControlRequest request{.kind = Kind::kLogLevel, .level = "debug"};
+  const std::string line = request_line(request);
+  const auto read = parse_request(std::as_bytes(std::span(line.data(), line.size() - 1)));
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(*read, request);
+  EXPECT_EQ(log_level_reply("debug"), "{\"ok\":true,\"level\":\"debug\"}\n");
 }
 
 TEST(ControlReply, DropsAreThoseOfPacketsAndOfTunnels) {

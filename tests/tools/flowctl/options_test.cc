@@ -68,6 +68,8 @@ TEST(FlowctlOptions, ExplainTakesThePacketInOneWordOrSeveral) {
             "255, got nothing");
   EXPECT_EQ(error_of({"explain", packet, "--tenant"}), "--tenant needs a name");
   EXPECT_EQ(error_of({"flows", "--tenant", "acme"}), "--tenant belongs to explain only");
+  EXPECT_EQ(error_of({"log-level", "loud"}),
+            "log-level takes one level: trace, debug, info, warn or error");
 }
 
 TEST(FlowctlOptions, UnknownCommandIsToldTheKnownOnes) {
