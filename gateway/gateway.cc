@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "flows/protocol.h"
+#include "gateway/config/config_writer.h"
 #include "gateway/config/settings_change.h"
 #include "gateway/inspect/status_sum.h"
 #include "gateway/log.h"
@@ -318,6 +319,10 @@ ReloadReport Gateway::reload(const std::string& path) {
   return report;
 }
 
+std::string Gateway::config() {
+  return config_text(running_);
+}
+
 std::size_t Gateway::home_of(const std::string& tenant) {
   return placement_.place(settings_of(tenant).id, busy());
 }
@@ -404,6 +409,13 @@ GatewayStatus Gateway::status() {
   }
   status.stats.audit_events = audit_->events();
   status.stats.audit_write_errors = audit_->write_errors();
+  if (ipfix_ != nullptr) {
+    status.stats.ipfix_sent = ipfix_->sent();
+    status.stats.ipfix_lost = ipfix_->lost();
+  }
+  if (app_ != nullptr) {
+    status.stats.hook_failures += app_->failures();
+  }
   return status;
 }
 

@@ -91,6 +91,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   std::vector<const base::Fd*> flow_regions() const override;
   bool kill_flow(std::uint64_t id) override;
   base::Result<Explanation, std::string> explain(const ExplainQuery& query) override;
+  std::string config() override;
   // CaptureSource
   std::size_t shard_count() const override { return shards_.size(); }
   void start_capture(std::size_t shard, CaptureJob job) override {

@@ -788,6 +788,7 @@ GatewayStatus Shard::status_now() const {
   status.stats.relayed_up_bytes = relayed.up;
   status.stats.relayed_down_bytes = relayed.down;
   status.stats.sandbox_restarts = sandbox_restarts_;
+  status.stats.hook_failures = hooks_ == nullptr ? 0 : hooks_->failures();
   status.stats.up = path_.up();
   status.stats.down = path_.down();
   return status;

@@ -71,6 +71,8 @@ TEST(Ipfix, NfdumpsTotalsAreThoseOfTheAuditLog) {
     connection.close();
   }
   const auto ends = gateway.wait_for_audit("flow_end", kFlows);
+  EXPECT_TRUE(eventually([&] { return gateway.flowctl({"stats"}).at("ipfix_sent") == kFlows; }));
+  EXPECT_EQ(gateway.flowctl({"stats"}).at("ipfix_lost"), 0);
   gateway.stop();  // sends what waits still
 
   std::map<std::uint64_t, json> audited;  // by source port

@@ -1,6 +1,7 @@
 // What Prometheus scrapes equals what flowctl shows.
 
 #include <algorithm>
+#include <fstream>
 #include <regex>
 
 #include <gmock/gmock.h>
@@ -39,6 +40,43 @@ TEST(Telemetry, CurlGetsTheFiguresThatFlowctlShows) {
                                  stats.at("up").at("bytes").dump() + "\n"));
   EXPECT_THAT(metrics, HasSubstr("\nliftgate_tenant_tunnels{tenant=\"acme\"} 1\n"));
   EXPECT_EQ(get("/health"), "ok\n");
+}
+
+// What a running gateway has been told can be kept, and given to another.
+TEST(Telemetry, ConfigServesWhatConfigCheckTakes) {
+  const GatewayProcess gateway({.tenants = "- {name: acme, id: 7, bandwidth: 1Gbit/s}",
+                                .rules = "[{match: {tenant: acme, destination_port: 80}, "
+                                         "action: upgrade}, {action: reject}]",
+                                .more = "telemetry: {listen: '127.0.0.1:0', token: horse-staple}"});
+  static const std::regex kUrl("telemetry opened url=(http://\\S+)/metrics");
+  std::smatch url;
+  const std::string log = gateway.log();
+  ASSERT_TRUE(std::regex_search(log, url, kUrl)) << log;
+  const std::string config = url[1].str() + "/config";
+  EXPECT_THAT(run({"curl", "-sS", "-m", "5", config}).out, HasSubstr("token"));
+
+  const Finished got =
+      run({"curl", "-sS", "-m", "5", "-H", "Authorization: Bearer horse-staple", config});
+  EXPECT_THAT(got.out, HasSubstr("\n    bandwidth: 1Gbit/s\n"));
+  EXPECT_EQ(got.out.find("horse"), std::string::npos) << got;
+  std::ofstream(gateway.file("served.yaml")) << got.out;
+  const Finished checked =
+      run({liftgate_program(), "config", "check", gateway.file("served.yaml")});
+  EXPECT_EQ(checked.status, 0) << checked << got;
+}
+
+TEST(LogLevel, IsSetWhileTheGatewayRuns) {
+  const GatewayProcess gateway({.log = "{level: warn}"});
+  EXPECT_EQ(gateway.run_flowctl({"log-level"}).out, "warn\n");
+  EXPECT_EQ(gateway.run_flowctl({"log-level", "info"}).out, "info\n");
+  EXPECT_EQ(gateway.flowctl({"log-level"}).at("level"), "info");
+  const ClientNetwork client(gateway.onramp(), {.name = "laptop-17"});
+  EXPECT_TRUE(eventually([&] {
+    return gateway.log().find("tunnel opened tunnel=1 name=laptop-17") != std::string::npos;
+  })) << gateway.log();
+  const Finished reloaded = run({liftgate_program(), "reload", "--socket", gateway.control()});
+  EXPECT_EQ(reloaded.status, 0) << reloaded;
+  EXPECT_EQ(gateway.run_flowctl({"log-level"}).out, "warn\n") << "as the file has it";
 }
 
 TEST(Stats, AreWatchedWithWhatTheyGain) {

@@ -18,6 +18,12 @@ constexpr std::size_t kIndent = 2;
 // The visitor of setting_list.h that prints.
 class Writer {
  public:
+  enum class Style : std::uint8_t {
+    kExplained,  // with comments and samples
+    kBare,       // only what is set
+  };
+  explicit Writer(Style style) : is_bare_(style == Style::kBare) {}
+
   [[nodiscard]] std::string take() { return std::move(out_); }
 
   void comment(std::string_view text) {
@@ -53,7 +59,7 @@ class Writer {
   }
 
   void labels(std::string_view name, const std::vector<LabelMatch>& field, std::string_view text) {
-    if (!(brief_ && field.empty())) {
+    if (!field.empty()) {
       key(name, " " + print_labels(field), text);
     }
   }
@@ -74,7 +80,7 @@ class Writer {
   template <class Value, class SettingKind>
   void any_of(std::string_view name, const std::vector<Value>& field, const SettingKind& kind,
               std::string_view text) {
-    if (!sample_from_ || !field.empty()) {  // empty, it would be a mistake
+    if (!field.empty()) {  // empty, it would be a mistake
       list(name, field, kind, text);
     }
   }
@@ -103,12 +109,16 @@ class Writer {
     if (brief_ && parts.empty()) {
       return;
     }
-    key(name, "", text);
+    const bool is_nothing = is_bare_ && parts.empty();
+    key(name, is_nothing ? " []" : "", text);
     indent_ += kIndent;
+    const bool was_brief = brief_;
+    brief_ = brief_ || (is_bare_ && std::is_same_v<Part, Rule>);  // what it asks for, and no more
     for (Part& part : parts) {
       item(part);
     }
-    if (!sample_from_) {  // a sample has no samples of its own
+    brief_ = was_brief;
+    if (!sample_from_ && !is_bare_) {  // a sample has no samples of its own
       sample_from_ = indent_;
       explained_.clear();
       for (Part part : samples) {
@@ -144,7 +154,7 @@ class Writer {
   }
 
   void key(std::string_view name, const std::string& rest, std::string_view text) {
-    if (explained_.insert(std::string(name)).second || !brief_) {
+    if (!is_bare_ && (explained_.insert(std::string(name)).second || !brief_)) {
       if (indent_ == 0) {
         out_ += '\n';
       }
@@ -171,6 +181,7 @@ class Writer {
   }
 
   std::string out_;
+  bool is_bare_;
   std::size_t indent_ = 0;
   bool dash_ = false;                       // the next key begins an item
   bool brief_ = false;                      // only what differs from the default
@@ -183,12 +194,24 @@ class Writer {
 std::string default_config(const hooks::AppSection& app) {
   Settings settings = default_settings();
   settings.app = app;
-  Writer writer;
+  Writer writer(Writer::Style::kExplained);
   writer.comment(
       "Liftgate: every setting, with its default for this user and machine.\n"
       "A line that begins with # and no space is a sample: take the # away to use it.\n"
       "Times have a unit: ms, s, m, h or d. Check a file with: liftgate config check FILE");
   describe(writer, settings);
+  return writer.take();
+}
+
+std::string config_text(const Settings& settings) {
+  Writer writer(Writer::Style::kBare);
+  writer.comment("The settings in force. `liftgate config check` takes them.");
+  const Secret& token = settings.telemetry.token;
+  if (!token.value.empty() && token.source.empty()) {
+    writer.comment("telemetry.token is in the file itself, and is not shown.");
+  }
+  Settings copy = settings;
+  describe(writer, copy);
   return writer.take();
 }
 

@@ -35,6 +35,8 @@ class AppLife {
   /// What the first datagram of a tunnel says, by the app's word or as usual.
   [[nodiscard]] base::Result<TunnelContext, ContextRefusal> read_context(
       std::span<const std::byte> datagram, const UnixPeer& peer);
+  /// As HookDesk has them.
+  [[nodiscard]] std::uint64_t failures() const { return runner_.all_failures(); }
   /// Why the app does not take these settings.
   [[nodiscard]] hooks::Refusal refuses(const hooks::AppSection& settings);
 

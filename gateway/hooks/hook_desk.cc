@@ -178,6 +178,7 @@ Decision HookDesk::ask(const Decision& ruled, const FlowFacts& facts, const hook
   }
   if (ruling.to && ruling.to->address.is_v4() != flow.destination.address.is_v4() &&
       flow.protocol != flows::Protocol::kTcp) {
+    runner_.count_failure(hooks::HookId::kFlowDecide);
     log_error(
         "hook answered what cannot be hook=flow_decide answer=\"{}\": datagrams keep their "
         "family",
@@ -243,6 +244,7 @@ EgressRuling HookDesk::egress(FlowIndex index) {
       ruling.kind == EgressRuling::Kind::kConnectTo || ruling.kind == EgressRuling::Kind::kUse;
   const bool has_no_socket = ruling.kind == EgressRuling::Kind::kUse && !ruling.socket.is_open();
   if ((changes_way && through_tunnel) || has_no_socket) {
+    runner_.count_failure(hooks::HookId::kEgressDecide);
     log_error("hook answered what cannot be hook=egress_decide flow={} answer={}", flow.id,
               name(ruling.kind));
     return EgressRuling::connect();
@@ -291,6 +293,7 @@ hooks::PipelineRuling HookDesk::pipeline(FlowIndex index) {
                       (ruling == PipelineRuling::kWatch ? runner_.has<hooks::PipelineBytes>()
                                                         : runner_.has<hooks::PipelineTake>());
   if (!can_be) {
+    runner_.count_failure(hooks::HookId::kPipelineDecide);
     log_error("hook answered what cannot be hook=pipeline_decide flow={} answer={}", flow.id,
               name(ruling));
   }

@@ -83,6 +83,8 @@ class HookDesk final : public FlowKeeper::Observer {
 
   void reloaded(const Settings& settings);
 
+  /// Hooks that have thrown, or given an answer that cannot be.
+  [[nodiscard]] std::uint64_t failures() const { return runner_.all_failures(); }
   /// What has run for a flow; nothing where no trace of it is kept.
   [[nodiscard]] std::optional<HookReport> report_of(std::uint64_t flow);
 

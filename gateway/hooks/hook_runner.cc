@@ -1,5 +1,7 @@
 #include "gateway/hooks/hook_runner.h"
 
+#include <numeric>
+
 #include "base/utf8.h"
 #include "gateway/log.h"
 
@@ -43,6 +45,10 @@ void HookRunner::Timing::write(std::uint64_t flow, HookId id, const std::string&
   HookCall call{.hook = id, .failed = failed, .at = begin_, .took = base::Clock::now() - begin_};
   call.set_text(answer);
   runner_.trace_.add(flow, call);
+}
+
+std::uint64_t HookRunner::all_failures() const {
+  return std::accumulate(failures_.begin(), failures_.end(), std::uint64_t{0});
 }
 
 void HookRunner::failed(std::uint64_t flow, HookId id, const char* why, const Timing& timing) {

@@ -91,10 +91,12 @@ class HookRunner {
   }
 
   [[nodiscard]] HookTrace& trace() { return trace_; }
-  /// How often each hook has thrown.
+  /// How often each hook has thrown, or given an answer that cannot be.
   [[nodiscard]] std::uint64_t failures(HookId id) const {
     return failures_[static_cast<std::size_t>(id)];
   }
+  [[nodiscard]] std::uint64_t all_failures() const;
+  void count_failure(HookId id) { ++failures_[static_cast<std::size_t>(id)]; }
 
  private:
   // Reads the clock only while traces are kept.

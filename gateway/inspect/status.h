@@ -102,6 +102,9 @@ struct GatewayStats {
   std::uint64_t sandbox_restarts = 0;
   std::uint64_t audit_events = 0;
   std::uint64_t audit_write_errors = 0;
+  std::uint64_t ipfix_sent = 0;     // records
+  std::uint64_t ipfix_lost = 0;     // records that found no place, or were not taken by the kernel
+  std::uint64_t hook_failures = 0;  // hooks of an app that have thrown, or answered what cannot be
   flows::WireCount up;
   flows::WireCount down;
 };
@@ -152,6 +155,8 @@ class StatusSource {
   virtual base::Result<Explanation, std::string> explain(const ExplainQuery& query) = 0;
   /// Which hooks have run for a flow that lives, or has lived. Fails with why that is not known.
   virtual base::Result<HookReport, std::string> hooks_of(std::uint64_t flow) = 0;
+  /// The settings in force, as a file would have them; without secrets.
+  virtual std::string config() = 0;
   /// Takes over the configuration in the file at `path`; empty: the one it was started with.
   virtual ReloadReport reload(const std::string& path) = 0;
 };

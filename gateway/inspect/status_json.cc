@@ -97,6 +97,8 @@ void write_stats(JsonWriter& json, const GatewayStats& stats, std::int64_t now_n
   json.number("sandbox_restarts", stats.sandbox_restarts);
   json.number("audit_events", stats.audit_events);
   json.number("audit_write_errors", stats.audit_write_errors);
+  json.number("ipfix_sent", stats.ipfix_sent).number("ipfix_lost", stats.ipfix_lost);
+  json.number("hook_failures", stats.hook_failures);
   write_count(json, "up", stats.up);
   write_count(json, "down", stats.down);
 }

@@ -44,6 +44,7 @@ void add(GatewayStats& sum, const GatewayStats& more) {
   sum.relayed_up_bytes += more.relayed_up_bytes;
   sum.relayed_down_bytes += more.relayed_down_bytes;
   sum.sandbox_restarts += more.sandbox_restarts;
+  sum.hook_failures += more.hook_failures;
   add(sum.up, more.up);
   add(sum.down, more.down);
 }

@@ -185,6 +185,11 @@ std::string metrics_text(const GatewayStatus& status, std::int64_t now_ns) {
   metrics.counter("audit_events_total", "Lines for the audit log.").sample(stats.audit_events);
   metrics.counter("audit_write_errors_total", "Failed writes to the audit log.")
       .sample(stats.audit_write_errors);
+  metrics.counter("ipfix_records_total", "Flow records for the collector, sent and lost.")
+      .sample("result", "sent", stats.ipfix_sent)
+      .sample("result", "lost", stats.ipfix_lost);
+  metrics.counter("hook_failures_total", "Hooks that have thrown, or answered what cannot be.")
+      .sample(stats.hook_failures);
   return std::move(metrics).text();
 }
 

@@ -66,14 +66,17 @@ class Answers {
               .content_type = kMetricsContentType,
               .body = metrics_text(source_.status(), base::to_nanoseconds(base::Clock::now()))};
     }
+    if (request.path == "/config") {
+      return {.status = "200 OK", .content_type = kYaml, .body = source_.config()};
+    }
     if (settings_.page && request.path.starts_with("/api/")) {
       view_.refresh(base::Clock::now());
       return api_reply(request.path, request.query, view_);
     }
     return {.status = "404 Not Found",
             .content_type = kPlainText,
-            .body = settings_.page ? "/, /metrics, /health or /api/overview\n"
-                                   : "/metrics or /health\n"};
+            .body = settings_.page ? "/, /metrics, /config, /health or /api/overview\n"
+                                   : "/metrics, /config or /health\n"};
   }
 
  private:

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/utf8.h"
 #include "gateway/config/config_loader.h"
+#include "gateway/config/config_writer.h"
 #include "gateway/config/setting_list.h"
 #include "gateway/onramp/gue_peers.h"
 #include "gateway/policy/policy.h"
@@ -17,6 +18,8 @@
 namespace {
 
 using gateway::Settings;
+
+constexpr std::size_t kMostText = 1U << 20U;  // that the loader takes
 
 void check_gue(const gateway::GueOnramp& onramp, const std::set<std::string_view>& tenants) {
   CHECK(!onramp.peers.empty() && onramp.max_peers > 0 && onramp.peer_timeout.count() > 0);
@@ -64,6 +67,22 @@ void check_accepted(const Settings& settings) {
   CHECK(policy.rule_count() == settings.rules.size());
 }
 
+// What /config serves is taken, and means the same.
+void check_round_trip(const Settings& settings) {
+  const std::string text = gateway::config_text(settings);
+  if (text.size() > kMostText) {
+    return;  // written shorter, as lists on one line, it had room
+  }
+  const auto again = gateway::load_config(text, "fuzz");
+  CHECK(again.has_value());
+  Settings expected = settings;
+  if (expected.telemetry.token.source.empty()) {
+    expected.telemetry.token = {};
+  }
+  CHECK(*again == expected);
+  CHECK(gateway::config_text(*again) == gateway::config_text(expected));
+}
+
 void check_problem(const gateway::ConfigProblem& problem) {
   CHECK(problem.line >= 1 && problem.column >= 1);
   CHECK(!problem.what.empty());
@@ -78,6 +97,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto loaded = gateway::load_config(text, "fuzz");
   if (loaded) {
     check_accepted(*loaded);
+    check_round_trip(*loaded);
     return 0;
   }
   CHECK(!loaded.error().empty());

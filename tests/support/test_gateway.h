@@ -75,6 +75,8 @@ class TestGateway : public gateway::StatusSource {
     return hooks;
   }
 
+  std::string config() override { return "workers: auto\n"; }
+
   gateway::ReloadReport reload(const std::string& path) override {
     asked_config = path;
     return reloaded;

@@ -332,7 +332,10 @@ Facts facts_of_stats(const Json& stats) {
        digits_at(stats.at("down"), "packets") + " packets, " + bytes_at(stats, "down")},
       {"sandbox restarts", digits_at(stats, "sandbox_restarts")},
       {"audit events", digits_at(stats, "audit_events")},
-      {"audit write errors", digits_at(stats, "audit_write_errors")}};
+      {"audit write errors", digits_at(stats, "audit_write_errors")},
+      {"flow records sent", digits_at(stats, "ipfix_sent")},
+      {"flow records lost", digits_at(stats, "ipfix_lost")},
+      {"hook failures", digits_at(stats, "hook_failures")}};
 }
 
 // Those that have decided anything.

@@ -232,6 +232,9 @@ TEST(ControlReply, StatsHaveEveryCounter) {
                   .sandbox_restarts = 12,
                   .audit_events = 13,
                   .audit_write_errors = 14,
+                  .ipfix_sent = 23,
+                  .ipfix_lost = 24,
+                  .hook_failures = 25,
                   .up = {.packets = 15, .bytes = 16},
                   .down = {.packets = 17, .bytes = 18}};
   status.rules = {"web"};
@@ -245,7 +248,8 @@ TEST(ControlReply, StatsHaveEveryCounter) {
     "tunnels": 5, "tunnels_opened": 6, "dials": 7, "relays": 8, "pipes_in_use": 9,
     "pool_sockets": 19,
     "relayed_up_bytes": 10, "relayed_down_bytes": 11, "sandbox_restarts": 12,
-    "audit_events": 13, "audit_write_errors": 14, "up": {"packets": 15, "bytes": 16},
+    "audit_events": 13, "audit_write_errors": 14,
+    "ipfix_sent": 23, "ipfix_lost": 24, "hook_failures": 25, "up": {"packets": 15, "bytes": 16},
     "down": {"packets": 17, "bytes": 18},
     "rules": [{"rule": "web", "flows": 21}, {"rule": "default", "flows": 22}],
     "bandwidths": []})"));

@@ -78,6 +78,8 @@ TEST_F(HookRunnerTest, CountsAHookThatThrowsAndTakesTheDefault) {
                                                 .age = {}});
   EXPECT_EQ(hooks_.ended, 1);
   EXPECT_EQ(runner_.failures(HookId::kFlowEnd), 1U);
+  runner_.count_failure(HookId::kEgressDecide);
+  EXPECT_EQ(runner_.all_failures(), 4U);
 }
 
 TEST_F(HookRunnerTest, TraceHasTheCallsOfAFlowInTheirOrder) {

@@ -86,6 +86,14 @@ TEST_P(TelemetryServerTest, MetricsAreServed) {
                     HasSubstr("\nliftgate_flows_opened_total ")));
 }
 
+TEST_P(TelemetryServerTest, ConfigurationIsServed) {
+  EXPECT_THAT(ask("GET /config HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("application/yaml"),
+                    HasSubstr("\r\n\r\nworkers: auto\n")));
+  EXPECT_THAT(ask("GET /config HTTP/1.1\r\nHost: rebound.example\r\n\r\n"),
+              StartsWith("HTTP/1.1 421 "));
+}
+
 TEST_P(TelemetryServerTest, HealthIsServed) {
   EXPECT_THAT(ask("GET /health HTTP/1.1\r\n\r\n"),
               AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("\r\n\r\nok\n")));
