@@ -730,20 +730,21 @@ GatewayStatus Shard::status_now() const {
   }
   std::ranges::sort(status.tunnels, {}, &TunnelStatus::id);
   for (const auto& [name, tenant] : tenants_) {
-    status.tenants.push_back({.id = tenant->settings.id,
-                              .name = name,
-                              .tunnels = tenant->tunnels,
-                              .flows = tenant->flows,
-                              .max_flows = tenant->settings.max_flows,
-                              .dials = tenant->dials,
-                              .max_dials = tenant->settings.max_dials,
-                              .half_open = tenant->half_open(),
-                              .max_half_open = tenant->settings.max_half_open,
-                              .connections = tenant->connections,
-                              .max_connections = tenant->settings.max_connections,
-                              .flows_total = tenant->flows_total,
-                              .gave_way_total = tenant->gave_way_total,
-                              .bits_per_second = tenant->settings.bandwidth.value_or(BitRate{}).bits_per_second});
+    status.tenants.push_back(
+        {.id = tenant->settings.id,
+         .name = name,
+         .tunnels = tenant->tunnels,
+         .flows = tenant->flows,
+         .max_flows = tenant->settings.max_flows,
+         .dials = tenant->dials,
+         .max_dials = tenant->settings.max_dials,
+         .half_open = tenant->half_open(),
+         .max_half_open = tenant->settings.max_half_open,
+         .connections = tenant->connections,
+         .max_connections = tenant->settings.max_connections,
+         .flows_total = tenant->flows_total,
+         .gave_way_total = tenant->gave_way_total,
+         .bits_per_second = tenant->settings.bandwidth.value_or(BitRate{}).bits_per_second});
     status.stats.dials += tenant->dials;
   }
   std::ranges::sort(status.tenants, {}, &TenantStatus::id);

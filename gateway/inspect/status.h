@@ -65,7 +65,7 @@ struct TenantStatus {
   std::uint32_t connections = 0;  // TCP flows with sockets of the gateway
   std::uint32_t max_connections = 0;
   std::uint64_t flows_total = 0;
-  std::uint64_t gave_way_total = 0;  // unanswered flows, to others that wanted their place
+  std::uint64_t gave_way_total = 0;   // unanswered flows, to others that wanted their place
   std::uint64_t bits_per_second = 0;  // that all its flows may carry together; 0: there is no bound
 };
 

@@ -167,18 +167,18 @@ Done tenants(const Context& context) {
   }
   std::vector<Row> rows;
   for (const Json& one : list) {
-    rows.push_back({{digits_at(one, "id")},
-                    {text_at(one, "name")},
-                    {digits_at(one, "tunnels")},
-                    {share(one, "flows", "max_flows")},
-                    {share(one, "dials", "max_dials")},
-                    {share(one, "half_open", "max_half_open")},
-                    {share(one, "connections", "max_connections")},
-                    {one.at("bits_per_second").is_null()
-                         ? "-"
-                         : bit_rate_text(number_at(one, "bits_per_second"))},
-                    {digits_at(one, "flows_total")},
-                    {digits_at(one, "gave_way_total")}});
+    rows.push_back(
+        {{digits_at(one, "id")},
+         {text_at(one, "name")},
+         {digits_at(one, "tunnels")},
+         {share(one, "flows", "max_flows")},
+         {share(one, "dials", "max_dials")},
+         {share(one, "half_open", "max_half_open")},
+         {share(one, "connections", "max_connections")},
+         {one.at("bits_per_second").is_null() ? "-"
+                                              : bit_rate_text(number_at(one, "bits_per_second"))},
+         {digits_at(one, "flows_total")},
+         {digits_at(one, "gave_way_total")}});
   }
   print_table(context,
               {{"ID", true},
