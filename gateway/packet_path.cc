@@ -1,16 +1,11 @@
 #include "gateway/packet_path.h"
 
 #include <algorithm>
-#include <array>
 
-#include "flows/dns_answer.h"
-#include "flows/dns_stream.h"
-#include "flows/first_fragment.h"
 #include "flows/segmenter.h"
 #include "gateway/offramp/fitting.h"
 #include "gateway/policy/flow_plan.h"
 #include "gateway/upgrade/mss.h"
-#include "nat/echo.h"
 #include "nat/rewrite.h"
 #include "nat/ttl.h"
 
@@ -369,72 +364,6 @@ void PacketPath::forward(FlowIndex index, Tunnel& from, const RawPacket& raw, co
   send_fitting(*target, raw, packet);
 }
 
-void PacketPath::from_sandbox(const RawPacket& raw) {
-  const auto packet = flows::parse(raw.bytes, raw.vnet.verified());  // our own kernel summed it
-  if (!packet) {
-    dropped(packet.error());
-    return;
-  }
-  const auto binding = flows_.bindings().find(packet->destination);
-  if (!binding && packet->tcp_flags.rst()) {
-    return;  // the last word of a socket that we have closed, to a tunnel that has gone: no loss
-  }
-  if (!binding) {
-    dropped(Drop::kNoBinding);
-    // A connection that outlived its flow: the kernel inside is told to forget it.
-    std::array<std::byte, RawPacket::kHeadroomBytes + flows::kMaxReplyBytes> buffer;
-    const auto room = std::span(buffer).subspan(RawPacket::kHeadroomBytes);
-    if (is_tcp(*packet)) {
-      if (const auto length = flows::build_reset(*packet, room)) {
-        sandbox_.write_now({{}, room.first(*length)});
-      }
-    }
-    return;
-  }
-  const FlowIndex index = flows_.bindings().flow(*binding);
-  const Flow& flow = flows_[index];
-  const flows::FlowKey& key = flow.key;
-  const bool is_responders =
-      flows::is_downgraded(flow) && flows_.responder_binding(index) == *binding;
-  Tunnel* tunnel =
-      flows_.tunnel(flows::tunnel_of(flow, is_responders ? Side::kResponder : Side::kInitiator));
-  if (tunnel == nullptr || packet->is_v4() != key.source.address.is_v4() || !is_tcp(*packet)) {
-    dropped(Drop::kNoBinding);
-    return;
-  }
-  if (!fits(*tunnel, raw, *packet)) {
-    too_big_from_sandbox(*tunnel, raw, *packet);
-    return;
-  }
-  if (is_responders) {
-    to_responder(index, *tunnel, raw, *packet);
-    return;
-  }
-  if (packet->tcp_flags.syn()) {
-    nat::clamp_mss(raw.bytes, *packet, raw.vnet,
-                   mss_for_mtu(tunnel->info().mtu_bytes, packet->is_v4()));
-  }
-  learn_names(index, raw, *packet);
-  nat::rewrite(raw.bytes, *packet, raw.vnet,
-               {.source = key.destination, .destination = key.source});
-  const WireCount carried = send_shown(index, Side::kResponder, *tunnel, raw,
-                                       [&] { return send_down(*tunnel, raw, *packet); });
-  flows_.touch(index, Side::kResponder, carried, *packet, loop_.now());
-}
-
-// The MSS fits the tunnel that the SYN came from; another of the same name, with a smaller MTU, may
-// have taken the flow over.
-void PacketPath::too_big_from_sandbox(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
-  dropped(tunnel, Drop::kTooBig);
-  std::array<std::byte, RawPacket::kHeadroomBytes + flows::kMaxReplyBytes> buffer;
-  const auto room = std::span(buffer).subspan(RawPacket::kHeadroomBytes);
-  const auto error = flows::too_big(packet.is_v4(), tunnel.info().mtu_bytes);
-  if (const auto length =
-          flows::build_icmp_error(raw.bytes, packet, error, packet.destination.address, room)) {
-    sandbox_.write_now({{}, room.first(*length)});
-  }
-}
-
 WireCount PacketPath::send_down(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
   const WireCount carried = tunnel.send(raw, packet);
   count_down(tunnel, carried);
@@ -453,177 +382,6 @@ WireCount PacketPath::send_fitting(Tunnel& tunnel, const RawPacket& raw, const P
 void PacketPath::count_down(Tunnel& tunnel, const WireCount& carried) {
   add(tunnel.down, carried);
   add(down_, carried);
-}
-
-// ---- Fragments ----
-
-bool PacketPath::wants_whole(Tunnel& tunnel, const Packet& head) {
-  if (is_echo_request(head) &&
-      head.destination.address == addresses_.of_family(head.destination.address)) {
-    return true;
-  }
-  if (const auto match = flow_of(tunnel, head)) {
-    const Action action = flows_[match->index].action;
-    return action == Action::kUpgrade || action == Action::kDowngrade;
-  }
-  const bool may_open = !is_tcp(head) || head.tcp_flags.opens();
-  if (!may_open || !is_upgradable(head)) {
-    return false;
-  }
-  if (hooks_ != nullptr && hooks_->decides_flows()) {
-    return true;  // it is asked once, with the whole packet
-  }
-  return rulings_.peek(facts_of(head, tunnel.tenant(), &tunnel, flows_, loop_.now())).action ==
-         Action::kUpgrade;
-}
-
-std::optional<flows::FlowMatch> PacketPath::flow_of(Tunnel& tunnel, const Packet& head) const {
-  return flows_.find(flows::key_of(tunnel.tenant().settings.id, head));
-}
-
-std::uint64_t PacketPath::id_of(FlowIndex flow) const {
-  return flows_.table()[flow].id;
-}
-
-void PacketPath::follow(flows::FlowMatch match, Tunnel& tunnel, const RawPacket& raw,
-                        const Packet& packet) {
-  known(tunnel, raw, packet, match, flows::wire_count(packet, raw.vnet));
-}
-
-void PacketPath::given_up(std::uint32_t tunnel, std::span<const std::byte> first,
-                          const WireCount& wire, Drop reason) {
-  Tunnel* const from = flows_.tunnel(tunnel);
-  for (std::uint64_t i = 0; i < wire.packets; ++i) {
-    from != nullptr ? dropped(*from, reason) : dropped(reason);
-  }
-  if (from == nullptr || first.empty()) {
-    return;
-  }
-  const auto parsed = flows::parse(first, {});
-  const auto head = parsed ? flows::parse_first_fragment(first, *parsed) : parsed;
-  if (!head) {
-    return;
-  }
-  if (const auto match = flow_of(*from, *head)) {  // it has carried them, whatever became of them
-    Flow& flow = flows_[match->index];
-    add(match->sender == Side::kInitiator ? flow.up : flow.down, wire);
-  }
-  if (reason == Drop::kFragmentTimeout) {
-    answer_icmp(*from, first, *head, flows::reassembly_time_exceeded(head->is_v4()),
-                addresses_.of_family(head->source.address));
-  }
-}
-
-void PacketPath::refuse(FlowIndex flow, const RawPacket& syn, std::optional<Unreachable> why) {
-  const auto packet = flows::parse(syn.bytes, syn.vnet.verified());
-  Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
-  if (packet && tunnel != nullptr) {
-    answer_shown(flow, [&] { return answer(*tunnel, syn, *packet, why); });
-  }
-}
-
-void PacketPath::from_upstream(FlowIndex flow, const RawPacket& packet) {
-  const auto parsed = flows::parse(packet.bytes, packet.vnet.verified());
-  Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
-  if (parsed && tunnel != nullptr && is_within_bounds(flow, *tunnel, packet, *parsed)) {
-    learn_names(flow, packet, *parsed);
-    const WireCount carried = send_shown(flow, Side::kResponder, *tunnel, packet,
-                                         [&] { return send_down(*tunnel, packet, *parsed); });
-    flows_.touch(flow, Side::kResponder, carried, *parsed, loop_.now());
-  }
-}
-
-void PacketPath::to_responder(FlowIndex flow, const RawPacket& packet) {
-  const auto parsed = flows::parse(packet.bytes, packet.vnet.verified());
-  Tunnel* tunnel = flows_.tunnel(flows::tunnel_of(flows_[flow], Side::kResponder));
-  if (parsed && tunnel != nullptr && is_within_bounds(flow, *tunnel, packet, *parsed)) {
-    const WireCount carried = send_shown(flow, Side::kInitiator, *tunnel, packet,
-                                         [&] { return send_fitting(*tunnel, packet, *parsed); });
-    flows_.touch(flow, Side::kInitiator, carried, *parsed, loop_.now());
-  }
-}
-
-void PacketPath::failed_upstream(FlowIndex flow, std::span<const std::byte> original,
-                                 const flows::IcmpError& error,
-                                 const std::optional<IpAddress>& from) {
-  // It was verified when it came in, or we wrote it; what is quoted of it may be cut short.
-  const auto parsed = flows::parse(original, {.flags = flows::VnetHeader::kDataValid});
-  Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
-  if (!parsed || tunnel == nullptr) {
-    return;
-  }
-  const bool can_be = from && from->is_v4() == parsed->is_v4() && !flows::is_martian_source(*from);
-  answer_shown(flow, [&] {
-    return answer_icmp(*tunnel, original, *parsed, error,
-                       can_be ? *from : addresses_.of_family(parsed->source.address));
-  });
-}
-
-std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
-                                                 const base::Endpoint& remote) {
-  Tunnel* owner = flows_.tunnel(tunnel);
-  if (owner == nullptr || !addresses_.is_reachable(key.destination.address)) {
-    return std::nullopt;
-  }
-  // As if the client had spoken first: who may not be asked may not answer.
-  const Decision decision = decide(
-      *owner, facts_of(key, std::nullopt, owner->tenant(), owner, flows_, loop_.now()), nullptr);
-  if (decision.action != Action::kUpgrade || decision.then_downgrade || decision.redirect ||
-      decision.is_over_limit) {
-    return std::nullopt;
-  }
-  const auto index = flows_.open(key,
-                                 {.tunnel = *owner,
-                                  .action = decision.action,
-                                  .rule = decision.rule,
-                                  .upstream = remote,
-                                  .state = FlowState::kEstablished},
-                                 loop_.now());
-  if (!index) {
-    dropped(*owner, index.error());
-    return std::nullopt;
-  }
-  return *index;
-}
-
-// From the upstream of `flow`. Nothing is learned of an answer in fragments, nor of one that TCP
-// has spread over packets: name servers write an answer at once, and it stays together as far as
-// the window goes, because what comes out of the sandbox is not cut yet.
-void PacketPath::learn_names(FlowIndex flow, const RawPacket& raw, const Packet& packet) {
-  constexpr int kMostAnswers = 16;  // chosen: to pipelined questions, in one packet
-  const auto learn = [&](std::span<const std::byte> message) {
-    if (const auto answer = flows::read_dns_answer(message)) {
-      flows_.learn(flow, *answer, loop_.now());
-    }
-  };
-  const bool may_be_dns = is_tcp(packet) || packet.protocol == Protocol::kUdp;
-  if (flows_[flow].key.destination.port != base::Port{53} || !may_be_dns || packet.is_fragment) {
-    return;
-  }
-  std::span<const std::byte> payload = raw.bytes.subspan(packet.payload_offset);
-  if (!is_tcp(packet)) {
-    learn(payload);
-    return;
-  }
-  for (int i = 0; i < kMostAnswers; ++i) {
-    const auto message = flows::take_dns_message(payload);
-    if (!message) {
-      return;
-    }
-    learn(*message);
-  }
-}
-
-bool PacketPath::is_for_gateway(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
-  if (!is_echo_request(packet) ||
-      packet.destination.address != addresses_.of_family(packet.destination.address)) {
-    return false;
-  }
-  nat::turn_echo_request(raw.bytes, packet);
-  if (const auto reply = flows::parse(raw.bytes, raw.vnet.verified())) {
-    send_fitting(tunnel, raw, *reply);
-  }
-  return true;
 }
 
 // About a packet that went to `tunnel`: its sender is told.
@@ -657,57 +415,6 @@ void PacketPath::icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const Pac
   } else {
     dropped(tunnel, Drop::kUnrelatedIcmpError);  // a socket has no way to tell its peer
   }
-}
-
-void PacketPath::ttl_exceeded(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
-  dropped(tunnel, Drop::kTtlExceeded);
-  answer_icmp(tunnel, raw.bytes, packet, flows::time_exceeded(packet.is_v4()),
-              addresses_.of_family(packet.source.address));
-}
-
-WireCount PacketPath::answer(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
-                             std::optional<Unreachable> why) {
-  if (why) {
-    return answer_icmp(tunnel, raw.bytes, packet, flows::unreachable(*why, packet),
-                       addresses_.of_family(packet.source.address));
-  }
-  return send_built(tunnel, [&](auto room) { return flows::build_reset(packet, room); });
-}
-
-WireCount PacketPath::refuse(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
-  return answer(tunnel, raw, packet,
-                is_tcp(packet) ? std::nullopt : std::optional(Unreachable::kAdminProhibited));
-}
-
-WireCount PacketPath::answer_icmp(Tunnel& tunnel, std::span<const std::byte> original,
-                                  const Packet& packet, const flows::IcmpError& error,
-                                  const IpAddress& from) {
-  if (!tunnel.tenant().icmp_errors.take(loop_.now())) {
-    dropped(tunnel, Drop::kIcmpRateLimited);
-    return {};
-  }
-  return send_built(tunnel, [&](auto room) {
-    return flows::build_icmp_error(original, packet, error, from, room);
-  });
-}
-
-template <class Build>
-WireCount PacketPath::send_built(Tunnel& tunnel, Build build) {
-  std::array<std::byte, RawPacket::kHeadroomBytes + flows::kMaxReplyBytes> buffer;
-  const auto room = std::span(buffer).subspan(RawPacket::kHeadroomBytes);
-  const auto length = build(room);
-  if (!length) {
-    return {};
-  }
-  const RawPacket reply{{}, room.first(*length)};
-  const auto parsed = flows::parse(reply.bytes, reply.vnet);
-  if (!parsed) {
-    return {};
-  }
-  const auto send = [&] { return send_down(tunnel, reply, *parsed); };
-  return answered_ == flows::kNoFlowIndex
-             ? send()
-             : send_shown(answered_, Side::kResponder, tunnel, reply, send);
 }
 
 IpAddress PacketPath::inside_of(const IpAddress& remote) const {

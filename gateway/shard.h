@@ -100,6 +100,10 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   [[nodiscard]] const base::Fd& flow_region() const { return region_.fd(); }
 
  private:
+  // Chosen: flows that are reset before what the kernel inside says to that is read; the TUN's
+  // queue has room for 500.
+  static constexpr std::uint32_t kResetsAtOnce = 128;
+
   Shard(const Place& place, EventLoop loop, FlowRegion region, base::Fd timer,
         flows::HashSeed seed);
   // Of flows that live as of those to come.
@@ -145,8 +149,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   void tell_of(Tunnel& tunnel, TunnelEvent::Kind kind);
   void end_away(std::unique_ptr<AwayTunnel> tunnel);
   void reset_upgraded(flows::EndReason reason);
-  template <class Wanted>
-  void retire_upgraded(flows::EndReason reason, Wanted wanted);
+  void retire_upgraded(flows::EndReason reason,
+                       const std::function<bool(flows::FlowIndex)>& wanted);
   void restore_sandbox();
   void prepare_for(const std::vector<Rule>& rules);
   void tick(base::Instant now);
