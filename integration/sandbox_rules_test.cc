@@ -194,7 +194,7 @@ TEST_F(SandboxRules, DomainHasNoMoreThanItsBandwidth) {
   command.wait();
 }
 
-// npm is not among the packages that tests install: with Debian's come 360 others.
+// npm is whichever the machine has: with Debian's come 360 other packages.
 class SandboxNpm : public SandboxRules {
  protected:
   void SetUp() override {

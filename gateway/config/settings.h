@@ -210,9 +210,8 @@ struct Rule {
   flows::Action action = flows::Action::kUpgrade;
   std::optional<Then> then{};
   std::optional<Redirect> redirect{};
-  std::optional<Rate> limit{};          // new flows, for each tenant by itself
-  std::optional<BitRate> bandwidth{};   // of its flows, for each tenant by itself
-  std::optional<std::uint32_t> mark{};  // what its flows are labelled with
+  std::optional<Rate> limit{};         // new flows, for each tenant by itself
+  std::optional<BitRate> bandwidth{};  // of its flows, for each tenant by itself
   bool log = false;
 
   friend bool operator==(const Rule&, const Rule&) = default;
