@@ -51,8 +51,8 @@ constexpr std::string_view kKill =
 )";
 
 constexpr std::string_view kLogLevel =
-    R"(The least that the gateway writes to its log: shown, or set from now on, until the next reload, which
-takes the level of the file.
+    R"(The least that the gateway writes to its log: shown, or set from now on (trace, debug, info, warn,
+error), until the next reload, which takes the level of the file.
 )";
 
 constexpr std::string_view kNat =
@@ -165,7 +165,7 @@ const std::vector<CommandInfo>& commands() {
       {Command::kFlows,
        "flows",
        Operands::kFilter,
-       "every flow there is, or those that the filter lets through",
+       "every flow, or those that the filter lets through",
        {Option::kSort},
        kFlows,
        {"flowctl flows", "flowctl flows tenant=acme protocol=tcp state=established",
@@ -330,7 +330,7 @@ std::string_view shown(Operands operands) {
     case Operands::kPacket:
       return "PACKET";
     case Operands::kLevel:
-      return "[trace|debug|info|warn|error]";
+      return "[LEVEL]";
   }
   return "";
 }
