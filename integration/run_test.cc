@@ -206,7 +206,7 @@ TEST_F(Run, SignalsThatWereIgnoredStayIgnored) {
 }
 
 TEST_F(Run, WantOfDescriptorsIsNoFailureOfTheCommand) {
-  for (const char* limit : {"4", "8", "12", "16", "20"}) {
+  for (const char* limit : {"4", "8", "12", "16", "17", "18", "19", "20", "21", "24"}) {
     const Finished finished =
         run({"prlimit", "--nofile=" + std::string(limit), liftgate_program(), "run", "--", "true"},
             kPatience, options());

@@ -18,7 +18,8 @@ int run_program(App* app, int argc, char** argv) {
   try {
     return command_line_main(argc, argv, app);
   } catch (const std::system_error& why) {
-    const base::Error error{why.code(), why.what(), {}};
+    // Asio's category of the same numbers does not compare equal to those of the standard library.
+    const base::Error error{{why.code().value(), std::system_category()}, why.what(), {}};
     const std::string cure = with_descriptor_cure(error).cure;
     std::cerr << name << ": " << why.what() << (cure.empty() ? "" : ". ") << cure << '\n';
     return kExitFailed;
