@@ -102,6 +102,8 @@ std::string_view name(Drop reason) {
       return "dial_limit";
     case Drop::kNoDescriptor:
       return "no_descriptor";
+    case Drop::kNoUpstreamPort:
+      return "no_upstream_port";
     case Drop::kNoPoolSocket:
       return "no_pool_socket";
     case Drop::kAuditBacklog:
@@ -250,6 +252,8 @@ std::string_view explain(Drop reason) {
       return "Too many connects of the tenant are under way";
     case Drop::kNoDescriptor:
       return "The process or the system has no descriptor or memory left for a socket";
+    case Drop::kNoUpstreamPort:
+      return "Every port of ip_local_port_range is taken by connections to that upstream";
     case Drop::kNoPoolSocket:
       return "The sandbox could not make a socket for a connection to a tunnel";
     case Drop::kAuditBacklog:

@@ -60,11 +60,12 @@ enum class Drop : std::uint8_t {
   kConnectionLimit,  // too many TCP flows of the tenant have sockets
   kGaveWay,          // a flow that nobody had answered, ended because its place was wanted
   kNoFreeBinding,
-  kDialLimit,     // too many connects of the tenant are under way
-  kNoDescriptor,  // EMFILE, ENFILE, ENOBUFS, ENOMEM while dialling
-  kNoPoolSocket,  // the sandbox's helper has no socket for a downgrade
-  kAuditBacklog,  // the audit log cannot take another flow
-  kHeldSyn,       // a SYN again, while its upstream is being dialled
+  kDialLimit,       // too many connects of the tenant are under way
+  kNoDescriptor,    // EMFILE, ENFILE, ENOBUFS, ENOMEM while dialling
+  kNoUpstreamPort,  // EADDRNOTAVAIL: every source port towards the upstream is taken
+  kNoPoolSocket,    // the sandbox's helper has no socket for a downgrade
+  kAuditBacklog,    // the audit log cannot take another flow
+  kHeldSyn,         // a SYN again, while its upstream is being dialled
   kTtlExceeded,
   kUnsupportedProtocol,
   kNoUdpSocket,    // the tenant has as many datagram sockets as it may have, all in use

@@ -76,6 +76,8 @@ std::string_view name(EndReason reason) {
       return "policy";
     case EndReason::kShutdown:
       return "shutdown";
+    case EndReason::kNoUpstreamPort:
+      return "no_upstream_port";
   }
   return "unknown";
 }

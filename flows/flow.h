@@ -54,6 +54,7 @@ enum class EndReason : std::uint8_t {
   kPolicy,         // by rules that came after it
   kBlocked,        // by a hook of the app
   kShutdown,
+  kNoUpstreamPort,  // refused: every source port towards its upstream was taken
 };
 std::string_view name(EndReason reason);  // "reset_by_client"
 

@@ -116,6 +116,29 @@ TEST_F(OutsideFaults, UpstreamThatIsResetOrKilledAtAnyStepLeavesNothing) {
   expect_nothing_left(descriptors);
 }
 
+// A connection needs a source port of its own for as long as it lives, and four are not many.
+TEST_F(OutsideFaults, NoPortTowardsAnUpstreamRefusesFlowsToItAndToNoOther) {
+  const TcpServer busy = TcpServer::echo();
+  host::set_sysctl("net/ipv4/ip_local_port_range", "40000 40003");
+  std::vector<TcpConnection> kept;
+  std::error_code refused;
+  while (!refused && kept.size() < 5) {
+    base::Fd socket = client_.socket(AF_INET, SOCK_STREAM);
+    refused = TcpConnection::try_connect(socket, busy.endpoint());
+    kept.emplace_back(std::move(socket));
+  }
+  EXPECT_EQ(refused.value(), ECONNREFUSED);
+  EXPECT_EQ(client_.try_connect(busy.endpoint()).value(), ECONNREFUSED);
+  expect_service();
+  kept.front().send("still here");
+  EXPECT_EQ(kept.front().receive(10), "still here");
+
+  EXPECT_EQ(drops(gateway_).at("no_upstream_port"), 2U);
+  EXPECT_EQ(gateway_.wait_for_audit("flow_end", 1).front().at("reason"), "no_upstream_port");
+  host::set_sysctl("net/ipv4/ip_local_port_range", "32768 60999");
+  EXPECT_TRUE(eventually([&] { return !client_.try_connect(busy.endpoint()); }));
+}
+
 // ---- Name servers ----
 
 TEST_F(OutsideFaults, NameServerThatAnswersRubbishOrDiesIsPassedOnAsItIs) {

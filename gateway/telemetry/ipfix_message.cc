@@ -114,7 +114,7 @@ std::uint8_t end_reason(flows::EndReason reason) {
                                     EndReason::kResetByClient, EndReason::kResetByUpstream,
                                     EndReason::kRefused,       EndReason::kUnreachable};
   constexpr std::array kLacks = {EndReason::kNoDescriptor, EndReason::kNoUdpSocket,
-                                 EndReason::kEvicted};
+                                 EndReason::kNoUpstreamPort, EndReason::kEvicted};
   if (reason == EndReason::kTimedOut) {
     return kIdle;
   }

@@ -29,13 +29,15 @@ using flows::FlowState;
 using flows::Unreachable;
 
 TcpUpgrade::TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox,
-                       TcpDowngrade& downgrade, Handshake handshake, Owner& owner)
+                       TcpDowngrade& downgrade, Handshake handshake, base::SipKey seed,
+                       Owner& owner)
     : loop_(loop),
       flows_(flows),
       sandbox_(sandbox),
       downgrade_(downgrade),
       handshake_(handshake),
-      owner_(owner) {}
+      owner_(owner),
+      source_ports_(local_port_range(), seed) {}
 
 TcpUpgrade::~TcpUpgrade() = default;
 
@@ -282,15 +284,17 @@ base::Result<Fd, int> TcpUpgrade::start_dial(const Session& session) {
   if (flows::is_downgraded(flows_[session.flow])) {
     return downgrade_.connect(session.flow);
   }
-  const base::SocketAddress address(flows_[session.flow].upstream);
-  Fd socket = Fd::adopt(
-      ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
-  if (socket.is_open() && is_reserved(socket)) {
+  const base::Endpoint& upstream = flows_[session.flow].upstream;
+  Fd socket = Fd::adopt(::socket(upstream.address.is_v4() ? AF_INET : AF_INET6,
+                                 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  if (!socket.is_open()) {
+    return base::Unexpected{errno};
+  }
+  if (is_reserved(socket)) {
     return base::Unexpected{EMFILE};
   }
-  if (!socket.is_open() ||
-      (::connect(socket.get(), address.data(), address.size()) != 0 && errno != EINPROGRESS)) {
-    return base::Unexpected{errno};
+  if (const int error = source_ports_.connect(socket, upstream, loop_.now()); error != 0) {
+    return base::Unexpected{error};
   }
   return socket;
 }
@@ -344,7 +348,10 @@ void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
   const FlowIndex flow = session.flow;
   const auto unreachable = as_unreachable(error);
   EndReason reason = unreachable ? EndReason::kUnreachable : EndReason::kRefused;
-  if (is_our_lack(error)) {
+  if (error == EADDRNOTAVAIL) {
+    owner_.dropped(flow, Drop::kNoUpstreamPort);
+    reason = EndReason::kNoUpstreamPort;
+  } else if (is_our_lack(error)) {
     owner_.dropped(flow, lack);
     reason = EndReason::kNoDescriptor;
   } else if (error == ETIMEDOUT) {

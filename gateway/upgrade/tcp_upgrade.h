@@ -38,6 +38,7 @@
 #include "gateway/relay/tcp_relay.h"
 #include "gateway/upgrade/lent_sockets.h"
 #include "gateway/upgrade/sandbox_link.h"
+#include "gateway/upgrade/source_ports.h"
 #include "nat/icmp_error_rewrite.h"
 
 namespace gateway {
@@ -57,7 +58,7 @@ class TcpUpgrade final {
   };
 
   TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox, TcpDowngrade& downgrade,
-             Handshake handshake, Owner& owner);
+             Handshake handshake, base::SipKey seed, Owner& owner);
   ~TcpUpgrade();
 
   /// Before the first flow; without, no app is asked.
@@ -179,6 +180,7 @@ class TcpUpgrade final {
   Bandwidths* bandwidths_ = nullptr;
   Pacer* pacer_ = nullptr;
   PipePool pipes_;
+  SourcePorts source_ports_;
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> lingering_;
