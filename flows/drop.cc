@@ -88,6 +88,8 @@ std::string_view name(Drop reason) {
       return "tenant_flow_rate";
     case Drop::kTunnelFlowRate:
       return "tunnel_flow_rate";
+    case Drop::kOverloaded:
+      return "overloaded";
     case Drop::kHalfOpenLimit:
       return "half_open_limit";
     case Drop::kConnectionLimit:
@@ -238,6 +240,8 @@ std::string_view explain(Drop reason) {
       return "The tenant begins more flows than it may in that time";
     case Drop::kTunnelFlowRate:
       return "The tunnel begins more flows than it may in that time";
+    case Drop::kOverloaded:
+      return "More flows of the tunnel wait to be opened than the gateway has time for";
     case Drop::kHalfOpenLimit:
       return "Too many TCP flows of the tenant have not finished their handshake";
     case Drop::kConnectionLimit:

@@ -56,6 +56,7 @@ enum class Drop : std::uint8_t {
   kTenantFlowLimit,
   kTenantFlowRate,   // the tenant begins more flows than it may in that time
   kTunnelFlowRate,   // the same of the tunnel
+  kOverloaded,       // there is no time to open more flows, and too many of the tunnel wait for it
   kHalfOpenLimit,    // too many TCP flows of the tenant have not finished their handshake
   kConnectionLimit,  // too many TCP flows of the tenant have sockets
   kGaveWay,          // a flow that nobody had answered, ended because its place was wanted

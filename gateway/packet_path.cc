@@ -1,7 +1,9 @@
 #include "gateway/packet_path.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/check.h"
 #include "flows/segmenter.h"
 #include "gateway/offramp/fitting.h"
 #include "gateway/policy/flow_plan.h"
@@ -234,8 +236,37 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   tunnel.new_flows.count(loop_.now());
   if (const auto limit = rate_met(tunnel)) {
     dropped(tunnel, *limit);  // as if it were lost: who is in no hurry gets through
-    return;
+  } else if (openings_.may_open(tunnel)) {
+    const TimeShare::Spending opening(openings_.time());
+    begin(tunnel, raw, packet, wire);
+  } else if (!openings_.wait(tunnel, raw)) {
+    dropped(tunnel, Drop::kOverloaded);
   }
+}
+
+// A repetition of its first packet may have waited with it, and finds the flow open.
+void PacketPath::open_waiting(const Arrivals::Arrival& arrival) {
+  const auto packet = flows::parse(arrival.packet.bytes, arrival.packet.vnet.verified());
+  CHECK(packet.has_value());  // it was parsed when it came in
+  Tunnel& tunnel = arrival.tunnel;
+  const WireCount wire = flows::wire_count(*packet, arrival.packet.vnet);
+  const base::Port outer_port = std::exchange(tunnel.outer_port, arrival.outer_port);
+  if (const auto match = flow_of(tunnel, *packet)) {
+    known(tunnel, arrival.packet, *packet, *match, wire);
+  } else {
+    begin(tunnel, arrival.packet, *packet, wire);
+  }
+  tunnel.outer_port = outer_port;
+}
+
+void PacketPath::forget(Tunnel& tunnel) {
+  for (std::uint32_t left = openings_.forget(tunnel); left > 0; --left) {
+    dropped(tunnel, Drop::kOverloaded);
+  }
+}
+
+void PacketPath::begin(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
+                       const WireCount& wire) {
   const Decision decision =
       decide(tunnel, facts_of(packet, tunnel.tenant(), &tunnel, flows_, loop_.now()), &packet);
   const FlowStart start{.packet = packet,

@@ -31,6 +31,7 @@
 #include "gateway/gateway_addresses.h"
 #include "gateway/hooks/hook_desk.h"
 #include "gateway/onramp/tunnel.h"
+#include "gateway/opening/openings.h"
 #include "gateway/policy/rulings.h"
 #include "gateway/upgrade/sandbox_link.h"
 #include "gateway/upgrade/upgrades.h"
@@ -41,6 +42,7 @@ namespace gateway {
 class PacketPath final : public TcpUpgrade::Owner,
                          public DatagramUpgrade::Owner,
                          public UdpPublisher::Owner,
+                         private Openings::Owner,
                          private FragmentPath::Owner {
  public:
   struct Fragments {
@@ -54,6 +56,7 @@ class PacketPath final : public TcpUpgrade::Owner,
         flows_(flows),
         rulings_(rulings),
         sandbox_(sandbox),
+        openings_(loop, *this),
         addresses_(addresses),
         fragments_(fragments.timeout, fragments.seed, *this) {}
 
@@ -66,6 +69,8 @@ class PacketPath final : public TcpUpgrade::Owner,
 
   void packets_from(Tunnel& tunnel, std::span<RawPacket> packets);
   void packets_from_sandbox(std::span<RawPacket> packets);
+  /// It closes: what it has begun, and nobody had time to open, is dropped.
+  void forget(Tunnel& tunnel);
   /// Gives up what has waited for its fragments for too long.
   void tick(base::Instant now) { fragments_.tick(now); }
 
@@ -84,6 +89,7 @@ class PacketPath final : public TcpUpgrade::Owner,
   void dropped(flows::FlowIndex flow, flows::Drop reason) override;
   void dropped(Tunnel& tunnel, flows::Drop reason) override;
   void dropped(flows::Drop reason) override { drops_.count(reason); }
+  TimeShare& opening_time() override { return openings_.time(); }
 
   /// Who looks at the packets as they pass.
   [[nodiscard]] CaptureTap& capture() { return capture_; }
@@ -109,6 +115,12 @@ class PacketPath final : public TcpUpgrade::Owner,
   void known(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
              flows::FlowMatch match, const flows::WireCount& wire);
   void fresh(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
+             const flows::WireCount& wire);
+  // Openings::Owner
+  void open_waiting(const Arrivals::Arrival& arrival) override;
+  void opened_waiting() override { sandbox_.flush(); }
+  // What `packet` begins is opened, or refused.
+  void begin(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
              const flows::WireCount& wire);
   // The number of flows that may begin in a span of time, if that has been reached.
   std::optional<flows::Drop> rate_met(Tunnel& tunnel);
@@ -208,6 +220,7 @@ class PacketPath final : public TcpUpgrade::Owner,
   Upgrades* upgrades_ = nullptr;
   HookDesk* hooks_ = nullptr;
   Bandwidths* bandwidths_ = nullptr;
+  Openings openings_;
   GatewayAddresses addresses_;
   flows::DropCounters drops_;
   flows::WireCount up_;

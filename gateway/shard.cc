@@ -174,6 +174,7 @@ void Shard::shut_down() {
   gue_doors_.clear();  // with what they still have to send
   for (const auto& [id, tunnel] : tunnels_) {
     tell_of(*tunnel, TunnelEvent::Kind::kClose);
+    path_.forget(*tunnel);
   }
   tunnels_.clear();
   sandbox_.uninstall();

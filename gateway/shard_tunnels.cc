@@ -218,6 +218,7 @@ void Shard::remove_tunnel(Tunnel& tunnel) {
   tunnel.tenant().routes.remove(id);
   --tunnel.tenant().tunnels;
   flows_.remove_tunnel(tunnel);
+  path_.forget(tunnel);
   const bool is_peer = tunnel.info().onramp == "gue";  // peer_heard
   log_at(is_peer ? LogLevel::kDebug : LogLevel::kInfo,
          "tunnel closed tunnel={} name={} tenant={} up_bytes={} down_bytes={}", id,

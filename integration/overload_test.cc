@@ -157,8 +157,8 @@ class Overload : public testing::Test {
     const auto dropped = drops(gateway_);
     for (const char* reason :
          {"no_flow", "source_not_allowed", "martian_destination", "no_route", "flow_table_full",
-          "tenant_flow_limit", "tenant_flow_rate", "tunnel_flow_rate", "half_open_limit",
-          "connection_limit", "dial_limit", "no_free_binding", "audit_backlog",
+          "tenant_flow_limit", "tenant_flow_rate", "tunnel_flow_rate", "overloaded",
+          "half_open_limit", "connection_limit", "dial_limit", "no_free_binding", "audit_backlog",
           "unrelated_icmp_error"}) {
       accounted += dropped.at(reason);
     }

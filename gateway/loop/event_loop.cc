@@ -97,7 +97,7 @@ void EventLoop::set_tick(base::Duration period, std::function<void(base::Instant
 }
 
 int EventLoop::wait_milliseconds() const {
-  if (!turns_.empty()) {
+  if (has_work()) {
     return 0;
   }
   if (next_tick_ == base::Instant::max()) {
@@ -112,7 +112,7 @@ int EventLoop::wait() {
     const base::Instant until = base::Clock::now() + busy_poll_;
     do {
       if (const int count = ::epoll_wait(epoll_.get(), ready_.data(), kEventsPerWake, 0);
-          count != 0 || !turns_.empty()) {
+          count != 0 || has_work()) {
         return count;
       }
     } while (base::Clock::now() < until);
@@ -128,6 +128,9 @@ void EventLoop::run() {
     now_ = base::Clock::now();
     run_ready(static_cast<std::size_t>(std::max(count, 0)));
     run_turns();
+    if (background_ != nullptr && background_->is_waiting()) {
+      background_->on_round(!was_busy_);
+    }
     if (now_ >= next_tick_) {
       next_tick_ = now_ + tick_period_;
       tick_(now_);

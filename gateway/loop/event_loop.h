@@ -45,6 +45,18 @@ class EventLoop {
     ~Handler() = default;
   };
 
+  /// Work that can wait until others had their turn.
+  class Background {
+   public:
+    /// While it does, the loop does not sleep.
+    [[nodiscard]] virtual bool is_waiting() const = 0;
+    /// At the end of each round in which it waits. `is_idle`: nobody else had anything to do.
+    virtual void on_round(bool is_idle) = 0;
+
+   protected:
+    ~Background() = default;
+  };
+
   static base::SysResult<EventLoop> create();
   EventLoop(EventLoop&&) noexcept;
   EventLoop& operator=(EventLoop&&) = delete;
@@ -59,6 +71,9 @@ class EventLoop {
 
   /// Another turn for a handler with work left, after the others. Asking twice is asking once.
   void again(Handler& handler);
+
+  /// One, before run(), and it outlives that.
+  void set_background(Background& background) { background_ = &background; }
 
   /// Runs `task` on the loop's thread, soon.
   void post(std::function<void()> task);
@@ -83,6 +98,10 @@ class EventLoop {
   struct Posts;
 
   EventLoop(base::Fd epoll, base::Fd wake);
+  // Whether somebody who is there already has something to do.
+  [[nodiscard]] bool has_work() const {
+    return !turns_.empty() || (background_ != nullptr && background_->is_waiting());
+  }
   [[nodiscard]] int wait_milliseconds() const;
   // The number of events in ready_, as epoll_wait(2) returns it.
   int wait();
@@ -99,6 +118,7 @@ class EventLoop {
   bool was_busy_ = false;               // the last wake-up brought events
   std::vector<Handler*> turns_;         // who asked for again()
   std::vector<Handler*> taking_turns_;  // of the round that is running
+  Background* background_ = nullptr;
   base::Instant now_ = base::Clock::now();
   base::Instant next_tick_ = base::Instant::max();
   base::Duration tick_period_{};

@@ -12,6 +12,7 @@
 #include "gateway/flow/waiting_flows.h"
 #include "gateway/loop/fair_turns.h"
 #include "gateway/offramp/tunnel_routes.h"
+#include "gateway/opening/arrivals.h"
 
 namespace gateway {
 
@@ -25,6 +26,7 @@ struct Tenant {
   TunnelRoutes routes;                                   // which open tunnel claims an address
   std::unordered_map<std::string, std::uint32_t> named;  // open tunnels that have said a name
   FairTurns::Line turns;                                 // of its tunnels
+  Arrivals::Lines arrivals{*this};                       // the same
   std::uint32_t tunnels = 0;
   std::uint32_t flows = 0;
   std::uint32_t dials = 0;        // connects under way

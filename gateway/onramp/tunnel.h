@@ -14,6 +14,7 @@
 #include "flows/packet.h"
 #include "gateway/onramp/raw_packet.h"
 #include "gateway/onramp/tenant.h"
+#include "gateway/opening/arrivals.h"
 #include "gateway/policy/flow_rate.h"
 
 namespace gateway {
@@ -77,11 +78,12 @@ class Tunnel {
   flows::WireCount up;
   flows::WireCount down;
   std::uint64_t dropped_packets = 0;
-  std::uint32_t flows = 0;       // whose initiator is here
-  std::uint32_t peer_flows = 0;  // forwarded to here
-  std::uint32_t waiting = 0;     // of `flows`, those that nobody has answered yet
-  FlowRate new_flows;            // that it begins
-  FlowBudget budget;             // of them
+  std::uint32_t flows = 0;         // whose initiator is here
+  std::uint32_t peer_flows = 0;    // forwarded to here
+  std::uint32_t waiting = 0;       // of `flows`, those that nobody has answered yet
+  FlowRate new_flows;              // that it begins
+  FlowBudget budget;               // of them
+  Arrivals::Line arrivals{*this};  // first packets of flows that are not open yet
 
   /// Of the packets at hand: the peer's outer port, where answers must go to it; else 0.
   base::Port outer_port{};

@@ -326,6 +326,7 @@ void TcpUpgrade::end_dial(Session& session) {
 }
 
 void TcpUpgrade::dial_answered(Session& session) {
+  const TimeShare::Spending opening(owner_.opening_time());
   int error = 0;
   socklen_t size = sizeof(error);
   ::getsockopt(session.upstream.get(), SOL_SOCKET, SO_ERROR, &error, &size);

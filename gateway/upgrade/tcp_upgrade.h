@@ -34,6 +34,7 @@
 #include "gateway/hooks/hook_desk.h"
 #include "gateway/loop/event_loop.h"
 #include "gateway/onramp/raw_packet.h"
+#include "gateway/opening/time_share.h"
 #include "gateway/relay/pipe_pool.h"
 #include "gateway/relay/tcp_relay.h"
 #include "gateway/upgrade/lent_sockets.h"
@@ -52,6 +53,8 @@ class TcpUpgrade final {
     virtual void refuse(flows::FlowIndex flow, const RawPacket& syn,
                         std::optional<flows::Unreachable> why) = 0;
     virtual void dropped(flows::FlowIndex flow, flows::Drop reason) = 0;
+    /// What there is for opening flows, of which dialling is a part.
+    virtual TimeShare& opening_time() = 0;
 
    protected:
     ~Owner() = default;
