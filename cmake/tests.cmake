@@ -6,8 +6,11 @@ include(GoogleTest)
 add_library(liftgate_test INTERFACE)
 target_compile_options(liftgate_test INTERFACE -O0)
 target_link_libraries(liftgate_test INTERFACE GTest::gmock)
-# Half of that again was reading the same headers.
-target_precompile_headers(liftgate_test INTERFACE
+# The sandbox's helper is the test program itself, started again: who starts one has this main.
+add_library(liftgate_test_main OBJECT ${CMAKE_SOURCE_DIR}/tests/support/sandbox_main.cc)
+target_link_libraries(liftgate_test_main PRIVATE liftgate_netns liftgate_test)
+# Half of the time again was reading the same headers. They are read once, for all programs.
+target_precompile_headers(liftgate_test_main PRIVATE
   <gmock/gmock.h> <gtest/gtest.h> <nlohmann/json.hpp> <algorithm> <array> <chrono> <filesystem>
   <fstream> <map> <regex> <span> <thread>)
 # So that ccache can tell one precompiled header from another.
@@ -26,16 +29,11 @@ foreach(folder base flows nat netns gateway tools repo)
     set(library liftgate_base)
   endif()
   if(folder STREQUAL "tools")
-    set(library liftgate_gateway)
-    file(GLOB more CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/flowctl/*.cc)
-    list(FILTER more EXCLUDE REGEX "/main\\.cc$")
-    # A name of a header that they do not include must not reach them.
-    set_source_files_properties(${more} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    set(library liftgate_flowctl)
   endif()
   if(folder MATCHES "^(netns|gateway)$")
-    # The sandbox's helper is the test program itself, started again: it needs a main of its own.
     set(main GTest::gtest)
-    set(more ${CMAKE_SOURCE_DIR}/tests/support/sandbox_main.cc)
+    set(more $<TARGET_OBJECTS:liftgate_test_main>)
   endif()
   set(seconds 60)
   if(label STREQUAL "repo")
@@ -44,6 +42,7 @@ foreach(folder base flows nat netns gateway tools repo)
   add_executable(unit_${folder} ${sources} ${more})
   target_compile_definitions(unit_${folder} PRIVATE LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}")
   target_link_libraries(unit_${folder} PRIVATE ${library} liftgate_test ${main})
+  target_precompile_headers(unit_${folder} REUSE_FROM liftgate_test_main)
   add_dependencies(unit_tests unit_${folder})
   gtest_discover_tests(unit_${folder} PROPERTIES LABELS ${label} TIMEOUT ${seconds})
 endforeach()
@@ -59,6 +58,7 @@ target_compile_definitions(integration_tests PRIVATE
 target_link_libraries(integration_tests PRIVATE liftgate_netns liftgate_nat liftgate_flows
                       liftgate_test
                       nlohmann_json::nlohmann_json Threads::Threads)
+target_precompile_headers(integration_tests REUSE_FROM liftgate_test_main)
 add_dependencies(integration_tests liftgate flowctl every_hook)
 gtest_discover_tests(integration_tests TEST_FILTER -Examples.* TEST_LIST integration
                      PROPERTIES LABELS integration TIMEOUT 120)
@@ -96,12 +96,18 @@ endforeach()
 
 # A fuzz target is linked with libFuzzer when that is asked for; else CTest replays its corpus.
 set(LIFTGATE_FUZZ_SECONDS 20 CACHE STRING "How long CTest runs each target with libFuzzer")
+set(fuzz_main "")
+if(NOT LIFTGATE_FUZZ)
+  add_library(liftgate_replay OBJECT ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+  target_link_libraries(liftgate_replay PRIVATE liftgate_base)
+  set(fuzz_main $<TARGET_OBJECTS:liftgate_replay>)
+endif()
 add_custom_target(fuzz_targets)
 file(GLOB targets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.cc)
 foreach(source ${targets})
   get_filename_component(name ${source} NAME_WE)
   string(REPLACE "fuzz_" "" what ${name})
-  add_executable(${name} ${source})
+  add_executable(${name} ${source} ${fuzz_main})
   target_link_libraries(${name} PRIVATE liftgate_keeper liftgate_parsers liftgate_netns)
   add_dependencies(fuzz_targets ${name})
   if(LIFTGATE_FUZZ)
@@ -122,7 +128,6 @@ foreach(source ${targets})
     math(EXPR limit "${LIFTGATE_FUZZ_SECONDS} + 60")
     set_tests_properties(fuzz.${what} PROPERTIES LABELS fuzz TIMEOUT ${limit})
   else()
-    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
     add_test(NAME fuzz_replay.${what}
              COMMAND ${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${what})
     set_tests_properties(fuzz_replay.${what} PROPERTIES LABELS fuzz TIMEOUT 60)
