@@ -1,6 +1,7 @@
 # Every tests/<folder>/**/*_test.cc goes into unit_<folder>; every fuzz_<what>.cc is a program of its
 # own; every integration/*_test.cc goes into integration_tests. Labels: unit, repo, fuzz, integration.
 include(GoogleTest)
+include(together)
 
 # Tests need not be fast, only what they test: optimized, they took 4.9 s each to compile, so 2.8 s.
 add_library(liftgate_test INTERFACE)
@@ -35,6 +36,9 @@ foreach(folder base flows nat netns gateway tools repo)
     set(main GTest::gtest)
     set(more $<TARGET_OBJECTS:liftgate_test_main>)
   endif()
+  if(LIFTGATE_TESTS_TOGETHER)
+    together(sources unit_${folder} ${sources})
+  endif()
   set(seconds 60)
   if(label STREQUAL "repo")
     set(seconds 180)  # it formats every file
@@ -48,9 +52,12 @@ foreach(folder base flows nat netns gateway tools repo)
 endforeach()
 
 liftgate_program(every_hook MAIN integration/apps/every_hook.cc USES gateway)
-file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/integration/*_test.cc
-     ${CMAKE_SOURCE_DIR}/integration/support/*.cc)
-add_executable(integration_tests ${sources})
+file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/integration/*_test.cc)
+file(GLOB support CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/integration/support/*.cc)
+if(LIFTGATE_TESTS_TOGETHER)
+  together(sources integration ${sources})
+endif()
+add_executable(integration_tests ${sources} ${support})
 target_compile_definitions(integration_tests PRIVATE
   LIFTGATE_PROGRAM="$<TARGET_FILE:liftgate>" FLOWCTL_PROGRAM="$<TARGET_FILE:flowctl>"
   LIFTGATE_SOURCE_ROOT="${CMAKE_SOURCE_DIR}" EVERY_HOOK_PROGRAM="$<TARGET_FILE:every_hook>"
