@@ -273,6 +273,7 @@ GatewayStatus Shard::status_now() const {
   });
   status.rule_flows = rulings_.counts();
   status.default_rule_flows = rulings_.default_count();
+  status.histograms = flows_.histograms();
   status.stats.started_ns = base::to_nanoseconds(started_);
   status.stats.flows_opened = flows_.opened();
   status.stats.flows_ended = flows_.ended();

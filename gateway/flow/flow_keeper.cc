@@ -1,5 +1,6 @@
 #include "gateway/flow/flow_keeper.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -282,6 +283,7 @@ void FlowKeeper::end(FlowIndex index, EndReason reason) {
     servant_->detach(index);
   }
   log(index, AuditEvent::Kind::kFlowEnd);
+  measure_whole(index);
   if (observer_ != nullptr) {
     observer_->flow_ended(index);
   }
@@ -363,6 +365,19 @@ base::Duration FlowKeeper::timeout(const Flow& flow) const {
       return timeouts_.tcp_time_wait;
   }
   return timeouts_.tcp_handshake;
+}
+
+// Refused ones would bury the others: they are short, and a flood of them is many.
+void FlowKeeper::measure_whole(FlowIndex index) {
+  const Flow& flow = table_[index];
+  if (flows::is_denied(flow)) {
+    return;
+  }
+  const std::int64_t lived_ns = std::max<std::int64_t>(flow.last_seen_ns - flow.created_ns, 0);
+  measure(duration_histogram(flow.key.protocol), static_cast<std::uint64_t>(lived_ns) / 1000,
+          index);
+  measure(FlowHistogram::kBytesUp, flow.up.bytes, index);
+  measure(FlowHistogram::kBytesDown, flow.down.bytes, index);
 }
 
 void FlowKeeper::log(FlowIndex index, AuditEvent::Kind kind) {

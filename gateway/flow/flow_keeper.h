@@ -29,6 +29,7 @@
 #include "gateway/flow/flow_region.h"
 #include "gateway/flow/host_names.h"
 #include "gateway/flow/waiting_flows.h"
+#include "gateway/inspect/flow_histograms.h"
 #include "gateway/onramp/tunnel.h"
 #include "gateway/telemetry/audit_log.h"
 #include "nat/binding_table.h"
@@ -138,6 +139,11 @@ class FlowKeeper {
 
   void set_state(flows::FlowIndex index, flows::FlowState state, base::Instant now);
 
+  /// What its servant has found out about a flow.
+  void measure(FlowHistogram histogram, std::uint64_t value, flows::FlowIndex index) {
+    histograms_.add(histogram, value, table_[index].id, std::chrono::system_clock::now());
+  }
+
   /// The flow is over, for `reason`, which stays: a later retire() or end() does not change it.
   void retire(flows::FlowIndex index, flows::EndReason reason, base::Instant now);
   void end(flows::FlowIndex index, flows::EndReason reason);
@@ -166,6 +172,7 @@ class FlowKeeper {
     return *tenants_.at(table_[index].key.tenant);
   }
   [[nodiscard]] const FlowQuota& quota() const { return quota_; }
+  [[nodiscard]] const FlowHistograms& histograms() const { return histograms_; }
   [[nodiscard]] std::uint64_t opened() const { return opened_; }
   [[nodiscard]] std::uint64_t ended() const { return ended_; }
 
@@ -190,6 +197,7 @@ class FlowKeeper {
   void follow_phase(flows::FlowIndex index, flows::Side sender, flows::TcpFlags flags,
                     base::Instant now);
   void expire_one(flows::FlowIndex index, base::Instant now);
+  void measure_whole(flows::FlowIndex index);
   void log(flows::FlowIndex index, AuditEvent::Kind kind);
   void say(flows::FlowIndex index, std::string_view rule, const Tenant& tenant);
 
@@ -207,6 +215,7 @@ class FlowKeeper {
   Observer* observer_ = nullptr;
   std::unordered_map<std::uint32_t, Tunnel*> tunnels_;  // by id
   std::unordered_map<std::uint32_t, Tenant*> tenants_;  // that have had a flow, by id
+  FlowHistograms histograms_;
   std::uint64_t opened_ = 0;
   std::uint64_t ended_ = 0;
 };

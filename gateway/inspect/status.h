@@ -18,6 +18,7 @@
 #include "flows/drop.h"
 #include "flows/flow.h"
 #include "gateway/inspect/explanation.h"
+#include "gateway/inspect/flow_histograms.h"
 #include "gateway/inspect/flow_json.h"
 #include "gateway/inspect/hook_report.h"
 #include "gateway/inspect/reload_report.h"
@@ -118,6 +119,7 @@ struct GatewayStatus {
   std::vector<BandwidthStatus> bandwidths;
   NatStatus nat;
   GatewayStats stats;
+  FlowHistograms histograms;
   std::vector<NamedCount> drops;     // packets and flows, every flows::Drop
   std::vector<NamedCount> refusals;  // tunnels, every way a context or peer is refused
 };

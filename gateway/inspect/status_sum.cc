@@ -81,6 +81,7 @@ void add(GatewayStatus& sum, const GatewayStatus& more) {
   add(sum.bandwidths, more.bandwidths);
   add(sum.nat, more.nat);
   add(sum.stats, more.stats);
+  sum.histograms.add(more.histograms);
   for (std::size_t i = 0; i < sum.drops.size(); ++i) {
     sum.drops[i].count += more.drops[i].count;
   }

@@ -57,8 +57,40 @@ bool read_headers(std::string_view lines, HttpRequest& request) {
         (is_same_word(name, "authorization") && !take(value, request.authorization))) {
       return false;
     }
+    if (is_same_word(name, "accept") && request.accept.empty() && is_field_value(value)) {
+      request.accept = value;
+    }
   }
   return true;
+}
+
+// What is before the next `separator`, trimmed; `text` is what follows then.
+std::string_view take_until(char separator, std::string_view& text) {
+  const std::size_t end = std::min(text.find(separator), text.size());
+  const std::string_view part = trimmed(text.substr(0, end));
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return part;
+}
+
+// RFC 9110 12.4.2: "1", "0.5", "0.125"; what is none counts as not wanted.
+unsigned thousandths(std::string_view text) {
+  const bool is_one = text.starts_with('1');
+  if (!is_one && !text.starts_with('0')) {
+    return 0;
+  }
+  unsigned value = is_one ? 1000 : 0;
+  unsigned place = 100;
+  if (text.size() > 1 && text[1] != '.') {
+    return 0;
+  }
+  for (const char digit : text.substr(std::min<std::size_t>(2, text.size()))) {
+    if (digit < '0' || digit > '9' || place == 0) {
+      return 0;
+    }
+    value += place * static_cast<unsigned>(digit - '0');
+    place /= 10;
+  }
+  return std::min(value, 1000U);
 }
 
 }  // namespace
@@ -87,7 +119,8 @@ std::optional<HttpRequest> read_http_request(std::string_view head) {
                       .path = target.substr(0, question),
                       .query = target.substr(std::min(question + 1, target.size())),
                       .host = {},
-                      .authorization = {}};
+                      .authorization = {},
+                      .accept = {}};
   if (!read_headers(head.substr(line.size() + kLineEnd.size()), request)) {
     return std::nullopt;
   }
@@ -105,6 +138,28 @@ std::optional<std::string_view> query_value(std::string_view query, std::string_
     }
   }
   return std::nullopt;
+}
+
+unsigned wanted_thousandths(std::string_view accept, std::string_view type,
+                            std::string_view version) {
+  while (!accept.empty()) {
+    std::string_view range = take_until(',', accept);
+    bool is_meant = is_same_word(take_until(';', range), type);
+    unsigned wanted = 1000;
+    while (!range.empty()) {
+      std::string_view value = take_until(';', range);
+      const std::string_view name = take_until('=', value);
+      if (is_same_word(name, "version")) {
+        is_meant = is_meant && trimmed(value) == version;
+      } else if (is_same_word(name, "q")) {
+        wanted = thousandths(trimmed(value));
+      }
+    }
+    if (is_meant) {
+      return wanted;
+    }
+  }
+  return 0;
 }
 
 bool is_host_an_address(std::string_view host) {

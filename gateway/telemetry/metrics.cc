@@ -1,20 +1,38 @@
 #include "gateway/telemetry/metrics.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "gateway/inspect/version.h"
+#include "gateway/telemetry/http_request.h"
 
 namespace gateway {
 namespace {
 
+// `value` is a count of the unit's `decimals`-th decimals.
+std::string decimal_text(std::uint64_t value, unsigned decimals) {
+  std::string digits = std::to_string(value);
+  if (decimals == 0) {
+    return digits;
+  }
+  digits.insert(0, digits.size() <= decimals ? decimals + 1 - digits.size() : 0, '0');
+  return digits.insert(digits.size() - decimals, ".");
+}
+
 class MetricsText {
  public:
-  // What follows are samples of it.
+  explicit MetricsText(MetricsFormat format) : is_open_(format == MetricsFormat::kOpenMetrics) {}
+
+  // What follows are samples of it. A counter's name ends in _total.
   MetricsText& counter(std::string_view name, std::string_view help) {
     return family(name, "counter", help);
   }
   MetricsText& gauge(std::string_view name, std::string_view help) {
     return family(name, "gauge", help);
+  }
+  // A name that ends in _info.
+  MetricsText& info(std::string_view name, std::string_view help) {
+    return family(name, is_open_ ? "info" : "gauge", help);
   }
   MetricsText& sample(std::uint64_t value) { return line("", "", std::to_string(value)); }
   MetricsText& sample(std::string_view label, std::string_view is, std::uint64_t value) {
@@ -36,14 +54,56 @@ class MetricsText {
     return *this;
   }
 
-  [[nodiscard]] std::string text() && { return std::move(text_); }
+  // `announced`: of this family, not for the first time.
+  void histogram(const HistogramForm& form, const FlowHistograms::Count& count, bool announced) {
+    if (!announced) {
+      family(form.family, "histogram", form.help);
+    }
+    std::string label;
+    if (!form.label.empty()) {
+      label = std::string(form.label) + "=\"" + std::string(form.is) + "\"";
+    }
+    std::uint64_t total = 0;
+    for (std::size_t at = 0; at <= form.bounds.size(); ++at) {
+      const FlowHistograms::Bucket& bucket = count.buckets[at];
+      total += bucket.count;
+      text_ += name_ + "_bucket{" + label + (label.empty() ? "" : ",") + "le=\"";
+      text_ += at < form.bounds.size() ? form.bounds[at].text : "+Inf";
+      text_ += "\"} " + std::to_string(total);
+      if (is_open_ && bucket.last.flow != 0) {
+        append_exemplar(bucket.last, form.decimals);
+      }
+      text_ += "\n";
+    }
+    const std::string labels = label.empty() ? "" : "{" + label + "}";
+    text_ += name_ + "_sum" + labels + " " + decimal_text(count.sum, form.decimals) + "\n";
+    text_ += name_ + "_count" + labels + " " + std::to_string(total) + "\n";
+  }
+
+  [[nodiscard]] std::string text() && {
+    if (is_open_) {
+      text_ += "# EOF\n";
+    }
+    return std::move(text_);
+  }
 
  private:
   MetricsText& family(std::string_view name, std::string_view type, std::string_view help) {
     name_ = "liftgate_" + std::string(name);
-    text_ += "# HELP " + name_ + " " + std::string(help) + "\n# TYPE " + name_ + " " +
+    std::string_view announced = name_;
+    if (is_open_) {  // there, a family's name is without what its samples end in
+      const std::string_view suffix = type == "counter" ? "_total" : type == "info" ? "_info" : "";
+      announced.remove_suffix(suffix.size());
+    }
+    const std::string word(announced);
+    text_ += "# HELP " + word + " " + std::string(help) + "\n# TYPE " + word + " " +
              std::string(type) + "\n";
     return *this;
+  }
+  void append_exemplar(const FlowHistograms::Exemplar& exemplar, unsigned decimals) {
+    text_ += " # {flow_id=\"" + std::to_string(exemplar.flow) + "\"} " +
+             decimal_text(exemplar.value, decimals) + " " +
+             decimal_text(static_cast<std::uint64_t>(exemplar.unix_ms), 3);
   }
   MetricsText& line(std::string_view label, std::string_view is, const std::string& value) {
     text_ += name_;
@@ -68,6 +128,7 @@ class MetricsText {
     }
   }
 
+  bool is_open_;
   std::string text_;
   std::string name_;
 };
@@ -136,8 +197,9 @@ void add_bandwidth(MetricsText& metrics, const GatewayStatus& status, Value valu
 
 void add_bandwidths(MetricsText& metrics, const GatewayStatus& status) {
   using Of = const BandwidthStatus&;
-  metrics.gauge("bandwidth_limit_bits_per_second", "Bounds of tenants, and of rules for tenants.");
-  add_bandwidth(metrics, status, [](Of of) { return std::to_string(of.bits_per_second); });
+  // Prometheus counts in bytes; an eighth of a bit rate has three decimals at most.
+  metrics.gauge("bandwidth_limit_bytes_per_second", "Bounds of tenants, and of rules for tenants.");
+  add_bandwidth(metrics, status, [](Of of) { return decimal_text(of.bits_per_second * 125, 3); });
   metrics.counter("bandwidth_bytes_total", "Bytes that a bound has let through.");
   add_bandwidth(metrics, status, [](Of of) { return std::to_string(of.bytes); });
   metrics.counter("bandwidth_waits_total", "Times that a bound has had a connection wait.");
@@ -150,6 +212,16 @@ void add_bandwidths(MetricsText& metrics, const GatewayStatus& status) {
   add_bandwidth(metrics, status, [](Of of) { return std::to_string(of.dropped.packets); });
 }
 
+void add_histograms(MetricsText& metrics, const FlowHistograms& histograms) {
+  std::string_view announced;
+  for (std::size_t i = 0; i < kFlowHistogramCount; ++i) {
+    const auto histogram = static_cast<FlowHistogram>(i);
+    const HistogramForm& form = form_of(histogram);
+    metrics.histogram(form, histograms.of(histogram), form.family == announced);
+    announced = form.family;
+  }
+}
+
 void add_counts(MetricsText& metrics, const std::vector<NamedCount>& counts) {
   for (const NamedCount& count : counts) {
     metrics.sample("reason", count.name, count.count);
@@ -158,10 +230,24 @@ void add_counts(MetricsText& metrics, const std::vector<NamedCount>& counts) {
 
 }  // namespace
 
-std::string metrics_text(const GatewayStatus& status, std::int64_t now_ns) {
+MetricsFormat metrics_format(std::string_view accept) {
+  const unsigned open = wanted_thousandths(accept, "application/openmetrics-text", "1.0.0");
+  const unsigned plain =
+      std::max({wanted_thousandths(accept, "text/plain", "0.0.4"),
+                wanted_thousandths(accept, "text/*"), wanted_thousandths(accept, "*/*")});
+  return open > 0 && open >= plain ? MetricsFormat::kOpenMetrics : MetricsFormat::kPrometheus;
+}
+
+std::string_view content_type(MetricsFormat format) {
+  return format == MetricsFormat::kOpenMetrics
+             ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+             : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+std::string metrics_text(const GatewayStatus& status, std::int64_t now_ns, MetricsFormat format) {
   const GatewayStats& stats = status.stats;
-  MetricsText metrics;
-  metrics.gauge("build_info", "Always 1; the version is in the label.")
+  MetricsText metrics(format);
+  metrics.info("build_info", "Always 1; the version is in the label.")
       .sample("version", version(), std::uint64_t{1});
   metrics.gauge("uptime_seconds", "Since the gateway started.")
       .sample("", "", seconds_text(now_ns - stats.started_ns));
@@ -178,6 +264,7 @@ std::string metrics_text(const GatewayStatus& status, std::int64_t now_ns) {
     metrics.sample("rule", rule, flows);
   });
   add_bandwidths(metrics, status);
+  add_histograms(metrics, status.histograms);
   metrics.gauge("nat_bindings", "NAT bindings in use.").sample(status.nat.claimed);
   metrics.gauge("nat_bindings_limit", "NAT bindings that there are.").sample(status.nat.capacity);
   metrics.counter("sandbox_restarts_total", "Sandboxes started after the first.")

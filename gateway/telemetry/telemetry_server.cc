@@ -62,9 +62,12 @@ class Answers {
       return std::move(*refusal);
     }
     if (request.path == "/metrics") {
-      return {.status = "200 OK",
-              .content_type = kMetricsContentType,
-              .body = metrics_text(source_.status(), base::to_nanoseconds(base::Clock::now()))};
+      const MetricsFormat format = metrics_format(request.accept);
+      return {
+          .status = "200 OK",
+          .content_type = content_type(format),
+          .body = metrics_text(source_.status(), base::to_nanoseconds(base::Clock::now()), format),
+          .more_headers = "Vary: Accept\r\n"};
     }
     if (request.path == "/config") {
       return {.status = "200 OK", .content_type = kYaml, .body = source_.config()};

@@ -1,6 +1,8 @@
 // TelemetryServer: what can be asked over HTTP: /metrics for Prometheus, /health for load
 // balancers, a page for people, at /, and what that reads, below /api/.
 //
+// /metrics is in Prometheus's text format, or in OpenMetrics where the scraper wants that (Accept).
+//
 // It lives on the control thread and asks the StatusSource, so that no scrape is on a packet's
 // path. It speaks as much HTTP/1.1 as that needs: GET and HEAD, one request to a connection.
 // Nothing that can be asked changes anything.

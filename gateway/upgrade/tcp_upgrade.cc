@@ -94,6 +94,7 @@ void TcpUpgrade::take_measurements(const Session& session) {
     constexpr std::uint32_t kLongestRtt = 0xffffff;
     flows_[session.flow].client_rtt_us = std::min(info.tcpi_rtt, kLongestRtt) & kLongestRtt;
     flows_[session.flow].client_retransmits = info.tcpi_total_retrans;
+    flows_.measure(FlowHistogram::kClientRtt, info.tcpi_rtt, session.flow);
   }
 }
 
@@ -109,8 +110,9 @@ void TcpUpgrade::free_session(Session& session) {
   }
   session.asked = false;
   session.let_in = false;
-  if (session.dialling) {
+  if (session.dialling) {  // somebody has given it up
     end_dial(session);
+    measure_dial(session, FlowHistogram::kDialFailed);
   }
   if (session.relay) {
     --relays_;
@@ -125,6 +127,7 @@ void TcpUpgrade::free_session(Session& session) {
     }
   }
   session.syn.reset();
+  session.dialled = {};
   flows_[session.flow].attachment = flows::kNone32;
   session.flow = flows::kNoFlowIndex;
   free_.push_back(session.index);
@@ -245,6 +248,9 @@ void TcpUpgrade::dial(Session& session) {
     }
   }
   session.dialling = true;
+  if (session.dialled == base::Instant()) {  // one that had to wait for a socket goes on
+    session.dialled = loop_.now();
+  }
   ++flows_.tenant_of(session.flow).dials;
 }
 
@@ -335,6 +341,7 @@ void TcpUpgrade::dial_answered(Session& session) {
     dial_failed(session, error);
     return;
   }
+  measure_dial(session, FlowHistogram::kDialConnected);
   if (hooks_ != nullptr) {
     hooks_->established(session.flow, session.upstream);
   }
@@ -345,8 +352,16 @@ void TcpUpgrade::dial_answered(Session& session) {
   }
 }
 
+void TcpUpgrade::measure_dial(const Session& session, FlowHistogram result) {
+  const bool began = session.dialled != base::Instant();  // else it failed at once
+  const base::Duration took = began ? loop_.now() - session.dialled : base::Duration();
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  flows_.measure(result, static_cast<std::uint64_t>(micros), session.flow);
+}
+
 void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
   const FlowIndex flow = session.flow;
+  measure_dial(session, FlowHistogram::kDialFailed);
   const auto unreachable = as_unreachable(error);
   EndReason reason = unreachable ? EndReason::kUnreachable : EndReason::kRefused;
   if (error == EADDRNOTAVAIL) {

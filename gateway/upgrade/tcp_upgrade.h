@@ -142,6 +142,7 @@ class TcpUpgrade final {
     std::unique_ptr<HeldSyn> syn;
     std::optional<TcpRelay> relay;
     std::shared_ptr<LentSockets> lent;  // instead of the relay: an app has the sockets
+    base::Instant dialled{};            // when the dial began
     bool dialling = false;
     bool awaits_socket = false;  // while dialling: the pool is empty
     bool asked = false;          // an app, about the upstream
@@ -164,6 +165,7 @@ class TcpUpgrade final {
   // Whether the app lets the client in; else the flow is over.
   bool lets_in(Session& session);
   void dial_answered(Session& session);
+  void measure_dial(const Session& session, FlowHistogram result);
   void dial_failed(Session& session, int error, flows::Drop lack = flows::Drop::kNoDescriptor);
   void end_dial(Session& session);
   void start_relay(Session& session);

@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CHECK(head.starts_with(request->method));
     CHECK(request->path.find('?') == std::string_view::npos);
     for (const std::string_view part :
-         {request->path, request->query, request->host, request->authorization}) {
+         {request->path, request->query, request->host, request->authorization, request->accept}) {
       check_lies_in(head, part);
     }
     CHECK(base::is_printable(request->query));
@@ -34,6 +34,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       check_lies_in(request->query, *value);
       CHECK(value->find('&') == std::string_view::npos);
     }
+    const bool is_named = request->accept.find("text") != std::string_view::npos ||
+                          request->accept.find_first_of("TEX") != std::string_view::npos;
+    const unsigned wanted = gateway::wanted_thousandths(request->accept, "text/plain", "0.0.4");
+    CHECK(wanted <= 1000 && (wanted == 0 || is_named));
     // What passes for an address begins as one does, or is localhost.
     CHECK(!gateway::is_host_an_address(request->host) ||
           std::string_view("0123456789[lL").find(request->host.front()) != std::string_view::npos);

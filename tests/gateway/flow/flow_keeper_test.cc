@@ -121,5 +121,25 @@ TEST_F(FlowKeeperTest, ForwardedTcpIsEstablishedWithTheLastSegmentOfItsHandshake
   EXPECT_EQ(keeper_[flow].state, FlowState::kClosing);
 }
 
+TEST_F(FlowKeeperTest, FlowsThatWereLetInAreMeasuredAtTheirEnd) {
+  const FlowIndex flow = open(udp(kClient, kServer), Action::kForward, FlowState::kEstablished);
+  const std::uint64_t id = keeper_[flow].id;
+  now_ += 3s;
+  pass(flow, Side::kInitiator, udp(kClient, kServer));
+  const std::uint64_t bytes = keeper_[flow].up.bytes;
+  EXPECT_FALSE(lives_after(settings_.flows.timeouts.udp + 1s));
+  const auto& durations = keeper_.histograms().of(FlowHistogram::kDurationUdp);
+  EXPECT_EQ(durations.sum, 3'000'000U) << "without the time that it was idle";
+  EXPECT_EQ(durations.buckets[4].last.flow, id);
+  EXPECT_EQ(keeper_.histograms().of(FlowHistogram::kBytesUp).sum, bytes);
+  EXPECT_EQ(keeper_.histograms().of(FlowHistogram::kBytesDown).buckets[0].count, 1U);
+}
+
+TEST_F(FlowKeeperTest, RefusedFlowsAreNotMeasured) {
+  const FlowIndex flow = open(udp(kClient, kServer), Action::kDrop, FlowState::kEstablished);
+  keeper_.end(flow, EndReason::kDropped);
+  EXPECT_EQ(keeper_.histograms().of(FlowHistogram::kDurationUdp).buckets[0].count, 0U);
+}
+
 }  // namespace
 }  // namespace gateway

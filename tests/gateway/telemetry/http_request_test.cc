@@ -27,6 +27,7 @@ TEST(HttpRequest, HasTheHeadersThatWeKnow) {
   ASSERT_TRUE(request);
   EXPECT_EQ(request->host, "127.0.0.1:9464");
   EXPECT_EQ(request->authorization, "Bearer x y");
+  EXPECT_EQ(request->accept, "*/*");
 }
 
 TEST(HttpRequest, AHeaderThatDecidesMustNotBeThereTwice) {
@@ -51,6 +52,28 @@ TEST(HttpRequest, QueryHasValuesByTheirKeys) {
   EXPECT_EQ(query_value("by", "by"), "");
   EXPECT_EQ(query_value("xby=1", "by"), std::nullopt);
   EXPECT_EQ(query_value("", "by"), std::nullopt);
+}
+
+TEST(HttpRequest, TypesAreWantedAsMuchAsAcceptSays) {
+  const std::string accept =
+      "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
+      "q=0.75, Text/Plain;version=0.0.4 ; Q=0.5,*/*;q=0.1";
+  EXPECT_EQ(wanted_thousandths(accept, "application/openmetrics-text", "1.0.0"), 1000U);
+  EXPECT_EQ(wanted_thousandths(accept, "application/openmetrics-text", "0.0.1"), 750U);
+  EXPECT_EQ(wanted_thousandths(accept, "application/openmetrics-text", "2.0.0"), 0U);
+  EXPECT_EQ(wanted_thousandths(accept, "text/plain", "0.0.4"), 500U);
+  EXPECT_EQ(wanted_thousandths(accept, "*/*"), 100U);
+  EXPECT_EQ(wanted_thousandths(accept, "application/json"), 0U);
+  EXPECT_EQ(wanted_thousandths("", "*/*"), 0U);
+}
+
+TEST(HttpRequest, QualityThatIsNoneIsNotWanted) {
+  for (const char* q : {"2", "0.1234", "x", "", "0x1", ".5", "-1"}) {
+    EXPECT_EQ(wanted_thousandths("a/b;q=" + std::string(q), "a/b"), 0U) << q;
+  }
+  EXPECT_EQ(wanted_thousandths("a/b;q=1.000", "a/b"), 1000U);
+  EXPECT_EQ(wanted_thousandths("a/b;q=1.9", "a/b"), 1000U);
+  EXPECT_EQ(wanted_thousandths("a/b;q=0.125;x=y", "a/b"), 125U);
 }
 
 TEST(HttpRequest, OnlyAddressesAndLocalhostAreAddresses) {

@@ -99,6 +99,13 @@ TEST_P(TelemetryServerTest, HealthIsServed) {
               AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("\r\n\r\nok\n")));
 }
 
+TEST_P(TelemetryServerTest, MetricsAreOpenMetricsForWhoWantsThem) {
+  EXPECT_THAT(ask("GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text;version=1.0.0,"
+                  "text/plain;q=0.5\r\n\r\n"),
+              AllOf(HasSubstr("Content-Type: application/openmetrics-text; version=1.0.0"),
+                    HasSubstr("\r\nVary: Accept\r\n"), testing::EndsWith("\n# EOF\n")));
+}
+
 TEST_P(TelemetryServerTest, ThePageMayRunItsOwnScriptOnly) {
   const std::string first = ask("GET / HTTP/1.1\r\nHost: gw\r\n\r\n");
   const std::regex policy("script-src 'nonce-([0-9a-f]{32})'; style-src 'nonce-");
