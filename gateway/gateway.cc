@@ -24,6 +24,9 @@ namespace {
 // Chosen: a look at how busy the shards are is about at least so much time.
 constexpr base::Duration kLeastLook = std::chrono::seconds(1);
 
+// Chosen: for a shard's answer. One that is only busy gives it within milliseconds.
+constexpr base::Duration kPatienceWithShard = std::chrono::seconds(2);
+
 // That this process may run on.
 std::size_t usable_processors() {
   cpu_set_t processors;
@@ -92,6 +95,7 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
         shard.set_hooks(std::move(hooks));
       }
     }
+    gateway->last_said_.push_back(shard.first_status());
     shard.start(/*may_poll=*/processors > 1);  // else whoever has the work could not run
   }
   gateway->placement_ = Placement(count);
@@ -167,6 +171,8 @@ SysResult<void> Gateway::open_gue_doors(const Onramp& onramp) {
     return Unexpected{sockets.error()};
   }
   log_info("on-ramp opened kind=gue listen={}", sockets->front().listen.to_string());
+  gue_doors_.push_back(
+      {.kind = "gue", .at = sockets->front().listen.to_string(), .is_listening = true});
   std::shared_ptr<GueExchange> exchange;
   if (shards_.size() > 1) {
     auto made = GueExchange::create(shards_.size(), std::move(homes));
@@ -396,11 +402,18 @@ base::Result<HookReport, std::string> Gateway::hooks_of(std::uint64_t flow) {
 }
 
 GatewayStatus Gateway::status() {
-  std::vector<GatewayStatus> of_shards;
-  for (const auto& shard : shards_) {
-    of_shards.push_back(shard->status());
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (shards_[i]->health().is_stuck()) {
+      continue;  // as health() says; to ask would hold us up each time
+    }
+    if (auto said = shards_[i]->status(kPatienceWithShard)) {
+      last_said_[i] = std::move(*said);
+    }
   }
-  GatewayStatus status = sum_of(of_shards);
+  GatewayStatus status = sum_of(last_said_);
+  for (const auto& shard : shards_) {
+    status.shards.push_back(shard->health());
+  }
   status.rules = rule_names_.all();
   for (std::size_t i = 0; i < refusals_.size(); ++i) {
     const auto error = static_cast<ContextError>(i);
@@ -417,6 +430,24 @@ GatewayStatus Gateway::status() {
     status.stats.hook_failures += app_->failures();
   }
   return status;
+}
+
+GatewayHealth Gateway::health() {
+  GatewayHealth health;
+  health.flows = quota_.used();
+  health.flows_max = quota_.most();
+  health.audit = audit_->health();
+  health.onramps = gue_doors_;
+  for (const auto& shard : shards_) {
+    health.shards.push_back(shard->health());
+  }
+  for (const auto& door : doors_) {
+    health.onramps.push_back(door->health());
+  }
+  if (ipfix_ != nullptr) {
+    health.ipfix = ipfix_->health();
+  }
+  return health;
 }
 
 }  // namespace gateway

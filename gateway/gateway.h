@@ -79,6 +79,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   void reopen_audit() { audit_->reopen(); }
 
   GatewayStatus status() override;
+  GatewayHealth health() override;
   /// Whether the process is the helper of a shard's sandbox, as of now.
   [[nodiscard]] bool is_sandbox_helper(pid_t process);
 
@@ -132,11 +133,13 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   FlowQuota quota_;
   std::unique_ptr<AppLife> app_;  // null: there is none
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<GatewayStatus> last_said_;  // by each shard
   Placement placement_;
   std::vector<double> busy_;                    // by shard
   std::vector<base::Duration> processor_time_;  // of each, when that was found
   base::Instant busy_since_ = base::Clock::now();
   std::vector<std::unique_ptr<SeqpacketDoor>> doors_;
+  std::vector<OnrampHealth> gue_doors_;
   std::unique_ptr<EventFollowers> followers_;
   std::unique_ptr<CaptureSessions> captures_;
   std::unique_ptr<ControlServer> control_;

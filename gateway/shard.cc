@@ -128,6 +128,7 @@ void Shard::start(bool may_poll) {
   if (may_poll) {
     loop_.set_busy_poll(settings_.io.busy_poll);
   }
+  beat(base::Clock::now());
   loop_.set_tick(flows::ExpiryWheel::kTick, [this](base::Instant now) { tick(now); });
   thread_ = std::thread([this] { loop_.run(); });
 }
@@ -160,6 +161,21 @@ void Shard::tick(base::Instant now) {
     last_restore_ = now;
     restore_sandbox();
   }
+  beat(now);
+}
+
+void Shard::beat(base::Instant now) {
+  const bool is_first = last_tick_ == base::Instant();
+  const base::Duration late =
+      is_first ? base::Duration() : now - last_tick_ - flows::ExpiryWheel::kTick;
+  last_tick_ = now;
+  pulse_.beat({.has_sandbox = sandbox_.is_up(),
+               .helper = sandbox_.helper_pid(),
+               .sandbox_restarts = sandbox_restarts_,
+               .lag_ns = std::max(late, base::Duration()).count(),
+               .flows = flows_.table().size(),
+               .dials = upgrade_.dials()},
+              now);
 }
 
 void Shard::shut_down() {

@@ -39,6 +39,7 @@
 #include "gateway/onramp/tunnel.h"
 #include "gateway/packet_path.h"
 #include "gateway/policy/rulings.h"
+#include "gateway/shard_pulse.h"
 #include "gateway/upgrade/sandbox_link.h"
 #include "gateway/upgrade/upgrades.h"
 
@@ -63,6 +64,9 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
 
   /// From its first flow on, `app` is asked. Before start().
   void set_hooks(std::unique_ptr<hooks::ShardHooks> app);
+
+  /// What status() says at first. Before start().
+  [[nodiscard]] GatewayStatus first_status() const { return status_now(); }
 
   /// Starts the thread. Once. Without `may_poll` it never looks for work but sleeps at once.
   void start(bool may_poll);
@@ -96,7 +100,10 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   /// Nothing where no trace of the flow is kept.
   [[nodiscard]] std::optional<HookReport> hooks_of(std::uint64_t flow);
   /// What this shard knows: not the names of rules, nor the refusals of contexts.
-  [[nodiscard]] GatewayStatus status();
+  /// Nothing when it does not get to that within the limit.
+  [[nodiscard]] std::optional<GatewayStatus> status(base::Duration limit);
+  /// As of its last tick. Waits for nobody.
+  [[nodiscard]] ShardHealth health() const { return pulse_.read(base::Clock::now()); }
   [[nodiscard]] const base::Fd& flow_region() const { return region_.fd(); }
 
  private:
@@ -154,6 +161,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   void restore_sandbox();
   void prepare_for(const std::vector<Rule>& rules);
   void tick(base::Instant now);
+  void beat(base::Instant now);
   void shut_down();
   [[nodiscard]] GatewayStatus status_now() const;
   [[nodiscard]] bool kill_now(std::uint64_t id);
@@ -199,6 +207,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   std::uint64_t tunnels_opened_ = 0;
   std::uint64_t sandbox_restarts_ = 0;
   base::Instant last_restore_{};
+  ShardPulse pulse_;
+  base::Instant last_tick_{};
   bool stopping_ = false;  // shut_down() has run
   base::Instant started_ = base::Clock::now();
   std::thread thread_;

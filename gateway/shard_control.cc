@@ -204,8 +204,13 @@ std::optional<HookReport> Shard::hooks_of(std::uint64_t flow) {
   return ask([this, flow] { return hooks_ == nullptr ? std::nullopt : hooks_->report_of(flow); });
 }
 
-GatewayStatus Shard::status() {
-  return ask([this] { return status_now(); });
+std::optional<GatewayStatus> Shard::status(base::Duration limit) {
+  const auto task =
+      std::make_shared<std::packaged_task<GatewayStatus()>>([this] { return status_now(); });
+  auto answer = task->get_future();
+  loop_.post([task] { (*task)(); });  // whoever asked may have given up by then
+  return answer.wait_for(limit) == std::future_status::ready ? std::optional(answer.get())
+                                                             : std::nullopt;
 }
 
 GatewayStatus Shard::status_now() const {
@@ -243,7 +248,6 @@ GatewayStatus Shard::status_now() const {
          .flows_total = tenant->flows_total,
          .gave_way_total = tenant->gave_way_total,
          .bits_per_second = tenant->settings.bandwidth.value_or(BitRate{}).bits_per_second});
-    status.stats.dials += tenant->dials;
   }
   std::ranges::sort(status.tenants, {}, &TenantStatus::id);
   for (std::size_t i = 0; i < flows::kDropCount; ++i) {
@@ -281,6 +285,7 @@ GatewayStatus Shard::status_now() const {
   status.stats.flows_max = flows_.table().capacity();
   status.stats.tunnels = static_cast<std::uint32_t>(tunnels_.size());
   status.stats.tunnels_opened = tunnels_opened_;
+  status.stats.dials = upgrade_.dials();
   status.stats.relays = upgrade_.relays();
   status.stats.pipes_in_use = upgrade_.pipes_in_use();
   status.stats.pool_sockets = static_cast<std::uint32_t>(sandbox_.pool().size());

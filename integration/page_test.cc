@@ -24,16 +24,6 @@ using testing::HasSubstr;
 
 constexpr base::Duration kBrowserPatience = 40s;
 
-std::string telemetry_url(const GatewayProcess& gateway) {
-  static const std::regex kUrl("telemetry opened url=(http://\\S+)/metrics");
-  std::smatch url;
-  const std::string log = gateway.log();
-  if (!std::regex_search(log, url, kUrl)) {
-    give_up("no telemetry: " + log);
-  }
-  return url[1].str();
-}
-
 // The answer's head and body.
 std::string get(const std::string& url, const Program::Words& more = {}) {
   Program::Words words = {"curl", "-sS", "-i", "-m", "10", url};
@@ -50,7 +40,7 @@ class Page : public testing::Test {
   explicit Page(const std::string& more = "")
       : gateway_({.rules = "- {name: web, match: {protocol: tcp}, action: upgrade}",
                   .more = "telemetry: {listen: '127.0.0.1:0'" + more + "}\n"}),
-        url_(telemetry_url(gateway_)) {}
+        url_(gateway_.telemetry_url()) {}
 
   // Fails the test with what is seen instead.
   static void expect_seen(const Browser& browser, const std::string& selector,

@@ -213,11 +213,15 @@ UnixListener::~UnixListener() {
   if (!directory || !lock(*directory)) {
     return;  // a file that nobody answers at; the next daemon replaces it
   }
-  struct stat status{};
-  if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == file_.device &&
-      status.st_ino == file_.inode) {
+  if (is_in_place()) {
     ::unlink(path_.c_str());
   }
+}
+
+bool UnixListener::is_in_place() const {
+  struct stat status{};
+  return ::lstat(path_.c_str(), &status) == 0 && status.st_dev == file_.device &&
+         status.st_ino == file_.inode;
 }
 
 SysResult<std::optional<UnixPeer>> UnixListener::accept() {

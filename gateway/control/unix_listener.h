@@ -63,6 +63,8 @@ class UnixListener {
   /// Non-blocking; readable when somebody waits.
   [[nodiscard]] const base::Fd& fd() const { return socket_; }
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// Whether the file at that path is the one that create() made: who connects there, reaches us.
+  [[nodiscard]] bool is_in_place() const;
 
  private:
   static base::SysResult<UnixListener> make(const UnixListenerOptions& options);

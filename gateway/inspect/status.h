@@ -20,6 +20,7 @@
 #include "gateway/inspect/explanation.h"
 #include "gateway/inspect/flow_histograms.h"
 #include "gateway/inspect/flow_json.h"
+#include "gateway/inspect/health.h"
 #include "gateway/inspect/hook_report.h"
 #include "gateway/inspect/reload_report.h"
 
@@ -120,6 +121,7 @@ struct GatewayStatus {
   NatStatus nat;
   GatewayStats stats;
   FlowHistograms histograms;
+  std::vector<ShardHealth> shards;
   std::vector<NamedCount> drops;     // packets and flows, every flows::Drop
   std::vector<NamedCount> refusals;  // tunnels, every way a context or peer is refused
 };
@@ -148,7 +150,10 @@ void for_each_rule(const GatewayStatus& status, Visit visit) {
 class StatusSource {
  public:
   virtual ~StatusSource() = default;
+  /// Of a shard that does not answer, what it said last.
   virtual GatewayStatus status() = 0;
+  /// Waits for nobody.
+  virtual GatewayHealth health() = 0;
   /// The memfd that holds each shard's flow table; read-only mappings of it are welcome.
   virtual std::vector<const base::Fd*> flow_regions() const = 0;
   /// Ends the flow with this id, resetting both ends. False when there is none.

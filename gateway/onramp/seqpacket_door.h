@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "gateway/config/settings.h"
 #include "gateway/control/unix_listener.h"
+#include "gateway/inspect/health.h"
 #include "gateway/onramp/tunnel_context.h"
 
 namespace gateway {
@@ -45,6 +46,9 @@ class SeqpacketDoor {
       asio::io_context& context, const SeqpacketOnramp& settings,
       const std::vector<TenantSettings>& tenants, Owner& owner);
   ~SeqpacketDoor();
+  [[nodiscard]] OnrampHealth health() const {
+    return {.kind = "seqpacket", .at = listener_.path(), .is_listening = listener_.is_in_place()};
+  }
 
  private:
   static constexpr std::size_t kMaxWaiting = 1024;  // chosen: clients that have not spoken yet

@@ -43,6 +43,7 @@ class NoAuditLog final : public AuditLog {
     return events_.load(std::memory_order_relaxed);
   }
   [[nodiscard]] std::uint64_t write_errors() const override { return 0; }
+  [[nodiscard]] AuditHealth health() const override { return {}; }
 
  private:
   std::atomic<std::uint64_t> events_ = 0;
@@ -52,8 +53,8 @@ class FileAuditLog final : public AuditLog {
  public:
   FileAuditLog(AuditFile file, std::string path, AuditNames names, std::uint64_t most_queued)
       : most_queued_(most_queued),
-        file_(std::move(file)),
         path_(std::move(path)),
+        file_(std::move(file)),
         names_(std::move(names)) {
     start_writer();
   }
@@ -97,6 +98,15 @@ class FileAuditLog final : public AuditLog {
   }
   [[nodiscard]] std::uint64_t write_errors() const override {
     return write_errors_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] AuditHealth health() const override {
+    AuditHealth health{.path = path_,
+                       .waiting = unwritten_.load(std::memory_order_relaxed),
+                       .refuses_flows = !accepts_starts(),
+                       .write_errors = write_errors()};
+    const std::lock_guard lock(mutex_);
+    health.error = error_;
+    return health;
   }
 
  private:
@@ -225,22 +235,30 @@ class FileAuditLog final : public AuditLog {
     write_errors_.fetch_add(1, std::memory_order_relaxed);
     if (!std::exchange(failing_, true)) {
       log_error("audit log could not be written error={}", error.message());
+      const std::lock_guard lock(mutex_);
+      error_ = error.message();
     }
   }
 
   void recovered() {
     if (std::exchange(failing_, false)) {
+      {
+        const std::lock_guard lock(mutex_);
+        error_.clear();
+      }
       log_info("audit log was written again path={}", path_);
     }
   }
 
   const std::uint64_t most_queued_;
-  std::mutex mutex_;
+  const std::string path_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   Queue queue_;
   bool writer_sleeps_ = false;
   bool reopen_ = false;
   bool stop_ = false;
+  std::string error_;  // while it fails
 
   std::atomic<std::uint64_t> events_ = 0;
   std::atomic<std::uint64_t> unwritten_ = 0;
@@ -248,7 +266,6 @@ class FileAuditLog final : public AuditLog {
 
   // The writer's own.
   AuditFile file_;
-  std::string path_;
   AuditNames names_;
   bool failing_ = false;
   bool gave_up_ = false;  // at shutdown

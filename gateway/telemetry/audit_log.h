@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "flows/flow.h"
+#include "gateway/inspect/health.h"
 
 namespace gateway {
 
@@ -72,6 +73,7 @@ class AuditLog {
   virtual void reopen() = 0;
   [[nodiscard]] virtual std::uint64_t events() const = 0;
   [[nodiscard]] virtual std::uint64_t write_errors() const = 0;
+  [[nodiscard]] virtual AuditHealth health() const = 0;
 };
 
 }  // namespace gateway

@@ -36,6 +36,7 @@ class EventFeed final : public AuditLog {
   void reopen() override { log_->reopen(); }
   [[nodiscard]] std::uint64_t events() const override { return log_->events(); }
   [[nodiscard]] std::uint64_t write_errors() const override { return log_->write_errors(); }
+  [[nodiscard]] AuditHealth health() const override { return log_->health(); }
 
   struct Happened {
     std::variant<AuditEvent, TunnelEvent> event;

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include <asio/io_context.hpp>
@@ -54,6 +55,12 @@ class IpfixExporter::State : public std::enable_shared_from_this<State> {
 
   [[nodiscard]] std::uint64_t sent() const { return sent_; }
   [[nodiscard]] std::uint64_t lost() const { return lost_ + feed_.lost(); }
+  [[nodiscard]] IpfixHealth health() const {
+    return {.collector = settings_.collector->to_string(),
+            .sent = sent(),
+            .lost = lost(),
+            .error = error_};
+  }
 
  private:
   void send_all() {
@@ -83,16 +90,18 @@ class IpfixExporter::State : public std::enable_shared_from_this<State> {
       done = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (done < 0 &&
              (errno == EINTR || (errno == ECONNREFUSED && !std::exchange(told_, true))));
-    told_ = false;
+    const bool was_refused = std::exchange(told_, false);
     if (done == std::ssize(bytes)) {
       sent_ += records;
       fails_ = false;
+      error_ = was_refused ? "the last datagram but one was refused: nobody listens there" : "";
       return;
     }
     lost_ += records;
+    error_ = base::last_error("send").message();
     if (!std::exchange(fails_, true)) {
       log_warn("flow records were not sent collector={} error=\"{}\"",
-               settings_.collector->to_string(), base::last_error("send").message());
+               settings_.collector->to_string(), error_);
     }
   }
 
@@ -107,6 +116,7 @@ class IpfixExporter::State : public std::enable_shared_from_this<State> {
   std::uint64_t lost_ = 0;
   bool told_ = false;   // this datagram was refused for what an earlier one has met
   bool fails_ = false;  // said once, until it works again
+  std::string error_;   // what is known of the way
   bool stopped_ = false;
 };
 
@@ -137,6 +147,10 @@ std::uint64_t IpfixExporter::sent() const {
 }
 std::uint64_t IpfixExporter::lost() const {
   return state_->lost();
+}
+
+IpfixHealth IpfixExporter::health() const {
+  return state_->health();
 }
 
 }  // namespace gateway

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "gateway/config/settings.h"
+#include "gateway/inspect/health.h"
 #include "gateway/telemetry/ipfix_feed.h"
 
 namespace asio {
@@ -37,6 +38,7 @@ class IpfixExporter {
   /// Records that were sent, and that were not: for want of a place, or because sending failed.
   [[nodiscard]] std::uint64_t sent() const;
   [[nodiscard]] std::uint64_t lost() const;
+  [[nodiscard]] IpfixHealth health() const;
 
  private:
   class State;

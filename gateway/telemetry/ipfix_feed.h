@@ -33,6 +33,7 @@ class IpfixFeed final : public AuditLog {
   void reopen() override { log_->reopen(); }
   [[nodiscard]] std::uint64_t events() const override { return log_->events(); }
   [[nodiscard]] std::uint64_t write_errors() const override { return log_->write_errors(); }
+  [[nodiscard]] AuditHealth health() const override { return log_->health(); }
   [[nodiscard]] std::vector<IpfixRecord> take();
   /// Records that found no place.
   [[nodiscard]] std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }

@@ -222,6 +222,17 @@ void add_histograms(MetricsText& metrics, const FlowHistograms& histograms) {
   }
 }
 
+void add_shards(MetricsText& metrics, const std::vector<ShardHealth>& shards) {
+  metrics.gauge("shard_ready", "Whether a shard serves: it has a sandbox, and its loop turns.");
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    metrics.sample("shard", std::to_string(i), std::uint64_t{shards[i].is_ready() ? 1U : 0U});
+  }
+  metrics.gauge("shard_loop_lag_seconds", "How late a shard's last tick came.");
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    metrics.sample("shard", std::to_string(i), seconds_text(shards[i].lag_ns));
+  }
+}
+
 void add_counts(MetricsText& metrics, const std::vector<NamedCount>& counts) {
   for (const NamedCount& count : counts) {
     metrics.sample("reason", count.name, count.count);
@@ -265,6 +276,7 @@ std::string metrics_text(const GatewayStatus& status, std::int64_t now_ns, Metri
   });
   add_bandwidths(metrics, status);
   add_histograms(metrics, status.histograms);
+  add_shards(metrics, status.shards);
   metrics.gauge("nat_bindings", "NAT bindings in use.").sample(status.nat.claimed);
   metrics.gauge("nat_bindings_limit", "NAT bindings that there are.").sample(status.nat.capacity);
   metrics.counter("sandbox_restarts_total", "Sandboxes started after the first.")

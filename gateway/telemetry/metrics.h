@@ -2,7 +2,7 @@
 // OpenMetrics 1.0.0, whose histograms have exemplars: the id of a flow in each bucket. Pure.
 //
 // Units are in the names, counters end in _total, and what both formats have, has the same name and
-// labels in both. The only labels are directions, reasons, results, protocols, and what the
+// labels in both. The only labels are directions, reasons, results, protocols, shards, and what the
 // configuration names: nothing that a peer could make up.
 #pragma once
 

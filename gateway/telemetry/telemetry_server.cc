@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
@@ -13,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/time.h"
+#include "gateway/inspect/health.h"
 #include "gateway/log.h"
 #include "gateway/telemetry/api.h"
 #include "gateway/telemetry/http_reply.h"
@@ -52,8 +54,7 @@ class Answers {
               .more_headers = "Allow: GET, HEAD\r\n"};
     }
     if (request.path == "/health") {
-      source_.status();  // the shard answers, or nobody does
-      return {.status = "200 OK", .content_type = kPlainText, .body = "ok\n"};
+      return health(request);
     }
     if (settings_.page && request.path == "/") {
       return page_reply();
@@ -83,6 +84,20 @@ class Answers {
   }
 
  private:
+  // Everybody is told whether it can serve; all the rest, who may read the rest.
+  HttpReply health(const HttpRequest& request) {
+    const GatewayHealth health = source_.health();
+    const std::vector<HealthProblem> problems = problems_of(health);
+    const bool in_full = query_value(request.query, "full").has_value();
+    const bool as_json = in_full || wanted_thousandths(request.accept, kJson) > 0;
+    const bool may_know = !refusal_of(request).has_value();
+    const bool is_ready = readiness_of(problems) != Readiness::kUnready;
+    return {.status = is_ready ? "200 OK" : "503 Service Unavailable",
+            .content_type = as_json ? kJson : kPlainText,
+            .body = as_json ? health_json(problems, may_know ? &health : nullptr)
+                            : health_text(problems)};
+  }
+
   [[nodiscard]] std::optional<HttpReply> refusal_of(const HttpRequest& request) const {
     constexpr std::string_view kScheme = "Bearer ";
     if (!settings_.token.value.empty()) {

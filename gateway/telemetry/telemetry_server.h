@@ -2,6 +2,8 @@
 // balancers, a page for people, at /, and what that reads, below /api/.
 //
 // /metrics is in Prometheus's text format, or in OpenMetrics where the scraper wants that (Accept).
+// /health is 200 or 503, "ok" or why not; `Accept: application/json` or /health?full has an object
+// instead. Whoever may read the rest finds every part of the gateway in it.
 //
 // It lives on the control thread and asks the StatusSource, so that no scrape is on a packet's
 // path. It speaks as much HTTP/1.1 as that needs: GET and HEAD, one request to a connection.

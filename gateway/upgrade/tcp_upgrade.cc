@@ -252,6 +252,7 @@ void TcpUpgrade::dial(Session& session) {
     session.dialled = loop_.now();
   }
   ++flows_.tenant_of(session.flow).dials;
+  ++dials_;
 }
 
 // Asks once for each flow, although a dial that waits for a socket begins again.
@@ -329,6 +330,7 @@ void TcpUpgrade::end_dial(Session& session) {
   session.awaits_socket = false;
   loop_.unwatch(session.upstream, session);
   --flows_.tenant_of(session.flow).dials;
+  --dials_;
 }
 
 void TcpUpgrade::dial_answered(Session& session) {

@@ -104,6 +104,7 @@ class TcpUpgrade final {
   /// Ends resets whose last bytes have gone out meanwhile.
   void tick(base::Instant now);
 
+  [[nodiscard]] std::uint32_t dials() const { return dials_; }
   [[nodiscard]] std::uint32_t relays() const { return relays_; }
   [[nodiscard]] std::uint32_t pipes_in_use() const { return pipes_.in_use(); }
   /// Payload bytes, those of relays that go on included: looks at every session.
@@ -190,6 +191,7 @@ class TcpUpgrade final {
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> lingering_;
   std::vector<std::uint32_t> awaiting_sockets_;
+  std::uint32_t dials_ = 0;  // under way
   std::uint32_t relays_ = 0;
   RelayedBytes relayed_by_ended_;
 };

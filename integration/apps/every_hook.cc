@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <fstream>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -19,6 +20,8 @@ using namespace gateway::hooks;  // NOLINT(google-build-using-namespace): an app
 struct Settings {
   std::string throws;              // the name of a hook
   std::string refuses;             // the name of a hook
+  std::string holds;               // the name of a hook
+  std::string until;               // a named pipe that somebody opens to write
   std::string pipeline;            // relay, watch or take
   std::string hide = "drop this";  // packets that carry it
   bool upper = false;              // payloads of UDP
@@ -26,6 +29,8 @@ struct Settings {
   void describe(SettingVisitor& v) {
     v.value("throws", throws, "The hook that throws.");
     v.value("refuses", refuses, "The decision that says no.");
+    v.value("holds", holds, "The hook that does not return,");
+    v.value("until", until, "until somebody writes to this named pipe.");
     v.value("pipeline", pipeline, "relay, watch or take.");
     v.value("hide", hide, "Packets that carry this are dropped.");
     v.value("upper", upper, "Whether UDP arrives in capitals.");
@@ -40,6 +45,9 @@ class Calls {
  protected:
   // Whether the hook is to say no.
   bool called(const std::string& hook) const {
+    if (settings_.holds == hook) {
+      std::ifstream(settings_.until).get();
+    }
     if (settings_.throws == hook) {
       throw std::runtime_error("as it was told");
     }

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <regex>
 #include <sstream>
 #include <utility>
 
@@ -117,6 +118,7 @@ GatewayProcess::GatewayProcess(const GatewayConfig& config)
     : has_onramp_(config.onramps.find("{dir}/onramp.sock") != std::string::npos),
       most_descriptors_(config.most_descriptors),
       app_(config.program.empty() ? liftgate_program() : config.program),
+      environment_(config.environment),
       before_exec_(config.before_exec) {
   std::ofstream(file("config.yaml")) << yaml_of(config, directory_.path());
   start();
@@ -147,9 +149,11 @@ void GatewayProcess::start() {
   if (most_descriptors_ > 0) {
     words.insert(words.begin(), {"prlimit", "--nofile=" + std::to_string(most_descriptors_)});
   }
-  program_.emplace(Program::start(words, {.environment = {"LIFTGATE_SOCKET=" + control(),
-                                                          "XDG_RUNTIME_DIR=" + directory_.path()},
-                                          .before_exec = before_exec_}));
+  std::vector<std::string> environment = {"LIFTGATE_SOCKET=" + control(),
+                                          "XDG_RUNTIME_DIR=" + directory_.path()};
+  environment.insert(environment.end(), environment_.begin(), environment_.end());
+  program_.emplace(
+      Program::start(words, {.environment = environment, .before_exec = before_exec_}));
   const auto is_up = [&] {
     return is_listening(control()) && (!has_onramp_ || is_listening(onramp()));
   };
@@ -160,6 +164,16 @@ void GatewayProcess::start() {
     give_up("liftgate serve did not come up: status " + std::to_string(finished.status) + "\n" +
             finished.out + finished.err);
   }
+}
+
+std::string GatewayProcess::telemetry_url() const {
+  static const std::regex kUrl("telemetry opened url=(http://\\S+)/metrics");
+  std::smatch url;
+  const std::string log = this->log();
+  if (!std::regex_search(log, url, kUrl)) {
+    give_up("no telemetry: " + log);
+  }
+  return url[1].str();
 }
 
 json GatewayProcess::flowctl(Program::Words words) const {

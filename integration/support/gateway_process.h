@@ -30,10 +30,11 @@ struct GatewayConfig {
   std::string flows{};
   std::string audit = "{path: '{dir}/audit.jsonl'}";
   std::string log = "{level: debug}";
-  std::string more{};               // whole top-level keys
-  int most_descriptors = 0;         // not of the file: the process's limit; 0: as ours
-  std::string program{};            // not of the file: an app to run; empty: liftgate
-  bool (*before_exec)() = nullptr;  // not of the file: ProgramOptions has it
+  std::string more{};                      // whole top-level keys
+  int most_descriptors = 0;                // not of the file: the process's limit; 0: as ours
+  std::string program{};                   // not of the file: an app to run; empty: liftgate
+  std::vector<std::string> environment{};  // not of the file: "NAME=value", in addition to ours
+  bool (*before_exec)() = nullptr;         // not of the file: ProgramOptions has it
 };
 
 /// For tests that wait for the end of flows: stragglers are answered for a moment only.
@@ -50,6 +51,8 @@ class GatewayProcess {
 
   [[nodiscard]] std::string onramp() const { return file("onramp.sock"); }
   [[nodiscard]] std::string control() const { return file("control.sock"); }
+  /// "http://127.0.0.1:9464". Throws when the configuration has no telemetry.listen.
+  [[nodiscard]] std::string telemetry_url() const;
   /// A path in the gateway's directory.
   [[nodiscard]] std::string file(const std::string& name) const { return directory_.file(name); }
 
@@ -89,6 +92,7 @@ class GatewayProcess {
   bool has_onramp_;
   int most_descriptors_;
   std::string app_;  // empty: liftgate
+  std::vector<std::string> environment_;
   bool (*before_exec_)();
   std::optional<Program> program_;  // until it is stopped
   std::string last_log_;

@@ -110,6 +110,7 @@ class ModelAudit final : public gateway::AuditLog {
   void reopen() override {}
   [[nodiscard]] std::uint64_t events() const override { return started_.size() + ended_.size(); }
   [[nodiscard]] std::uint64_t write_errors() const override { return 0; }
+  [[nodiscard]] gateway::AuditHealth health() const override { return {}; }
 
   [[nodiscard]] std::size_t running() const { return started_.size() - ended_.size(); }
   [[nodiscard]] std::size_t ended() const { return ended_.size(); }

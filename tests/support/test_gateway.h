@@ -42,6 +42,7 @@ class TestGateway : public gateway::StatusSource {
   TestGateway& operator=(const TestGateway&) = delete;
 
   gateway::GatewayStatus status() override { return state; }
+  gateway::GatewayHealth health() override { return condition; }
   std::vector<const base::Fd*> flow_regions() const override {
     return std::vector<const base::Fd*>(regions, &region_);
   }
@@ -121,6 +122,7 @@ class TestGateway : public gateway::StatusSource {
   flows::FlowTable table;
   std::size_t regions = 1;  // that it says it has; all are the one
   gateway::GatewayStatus state;
+  gateway::GatewayHealth condition;
   gateway::ExplainQuery asked;       // last, by explain()
   std::string asked_config;          // last, by reload()
   gateway::ReloadReport reloaded;    // its answer

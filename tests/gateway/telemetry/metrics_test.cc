@@ -39,6 +39,7 @@ GatewayStatus busy_status() {
   status.histograms.add(FlowHistogram::kDialConnected, 1'500'000, 12, noon);
   status.histograms.add(FlowHistogram::kClientRtt, 30'000, 12, noon);
   status.histograms.add(FlowHistogram::kBytesUp, 5'000'000'000'000, 13, noon);
+  status.shards = {{.has_sandbox = true, .lag_ns = 2'000'000}, {.has_sandbox = false}};
   return status;
 }
 
@@ -80,6 +81,13 @@ TEST(Metrics, HistogramsCountUpwards) {
                               "liftgate_client_rtt_seconds_bucket{le=\"0.05\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\nliftgate_flow_bytes_sum{direction=\"up\"} 5000000000000\n"));
   EXPECT_THAT(text, testing::Not(HasSubstr("flow_id")));
+}
+
+TEST(Metrics, ShardsSayWhetherTheyAreReady) {
+  const std::string text = prometheus_text(0);
+  EXPECT_THAT(text, HasSubstr("\nliftgate_shard_ready{shard=\"0\"} 1\n"
+                              "liftgate_shard_ready{shard=\"1\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\nliftgate_shard_loop_lag_seconds{shard=\"0\"} 0.002\n"));
 }
 
 TEST(OpenMetrics, BucketsHaveTheFlowThatLastFellIntoThem) {

@@ -106,6 +106,27 @@ TEST_P(TelemetryServerTest, MetricsAreOpenMetricsForWhoWantsThem) {
                     HasSubstr("\r\nVary: Accept\r\n"), testing::EndsWith("\n# EOF\n")));
 }
 
+TEST_P(TelemetryServerTest, HealthOfAGatewayThatCannotServeIs503AndSaysWhy) {
+  source_.condition.shards.resize(1);  // without a sandbox
+  EXPECT_THAT(ask("GET /health HTTP/1.1\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 503 Service Unavailable\r\n"), HasSubstr("text/plain"),
+                    HasSubstr("\r\n\r\nunready\nshard 0 has no sandbox")));
+}
+
+TEST_P(TelemetryServerTest, HealthIsAnObjectForWhoWantsOne) {
+  source_.condition.flows_max = 1234;
+  const std::string host = "Host: 127.0.0.1\r\n";
+  for (const std::string& request :
+       {"GET /health HTTP/1.1\r\nAccept: application/json\r\n" + host + "\r\n",
+        "GET /health?full HTTP/1.1\r\n" + host + "\r\n"}) {
+    EXPECT_THAT(ask(request),
+                AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("application/json"),
+                      HasSubstr("\r\n\r\n{\"status\":\"ok\""), HasSubstr("\"flows_max\":1234")));
+  }
+  EXPECT_THAT(ask("GET /health?full HTTP/1.1\r\nHost: rebound.example\r\n\r\n"),
+              testing::EndsWith("\r\n\r\n{\"status\":\"ok\",\"problems\":[]}\n"));
+}
+
 TEST_P(TelemetryServerTest, ThePageMayRunItsOwnScriptOnly) {
   const std::string first = ask("GET / HTTP/1.1\r\nHost: gw\r\n\r\n");
   const std::regex policy("script-src 'nonce-([0-9a-f]{32})'; style-src 'nonce-");

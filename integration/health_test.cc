@@ -1,0 +1,202 @@
+// /health: whether a gateway can serve, for load balancers, and what hinders it, for people.
+//
+//     client ==SEQPACKET==> gateway: shards ... sandbox, audit log, collector, on-ramps
+//                              |
+//                              +--HTTP--> curl /health, /health?full
+
+#include <sys/stat.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "integration/support/client_network.h"
+#include "integration/support/gateway_process.h"
+#include "integration/support/must.h"
+#include "integration/support/servers.h"
+
+namespace integration {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+constexpr auto kTelemetry = "telemetry: {listen: '127.0.0.1:0'}\n";
+
+// "200 ok\n"
+std::string ask(const GatewayProcess& gateway, const std::string& path,
+                const Program::Words& more = {}) {
+  Program::Words words = {
+      "curl", "-sS", "-m", "10", "-w", "\n%{http_code}", gateway.telemetry_url() + path};
+  words.insert(words.end(), more.begin(), more.end());
+  const std::string out = run(words).out;
+  const std::size_t code = out.rfind('\n');
+  return out.substr(code + 1) + " " + out.substr(0, code);
+}
+
+json in_full(const GatewayProcess& gateway) {
+  return json::parse(ask(gateway, "/health?full").substr(4));
+}
+
+class Health : public testing::Test {
+ protected:
+  // Fails the test with what it says instead.
+  void expect_status(const std::string& status) const {
+    json said;
+    EXPECT_TRUE(eventually([&] {
+      said = in_full(gateway_);
+      return said.at("status") == status;
+    })) << said.dump(1);
+  }
+
+  GatewayProcess gateway_{{.tenants = "- {name: acme, id: 1001}\n- {name: umbrella, id: 1002}",
+                           .flows = kQuickTimeWait,
+                           .more = std::string("workers: 2\n") + kTelemetry}};
+};
+
+TEST_F(Health, SaysEveryPartOfASoundGateway) {
+  const ClientNetwork client(gateway_.onramp());
+  const TcpServer server = TcpServer::echo();
+  TcpConnection connection = client.connect(server.endpoint());
+  connection.send("x");
+  connection.receive(1);
+  EXPECT_EQ(ask(gateway_, "/health"), "200 ok\n");
+  json said;
+  EXPECT_TRUE(eventually([&] {  // a shard says how many flows it has at its next tick
+    said = in_full(gateway_);
+    return said.at("shards").at(0).at("flows").get<int>() +
+               said.at("shards").at(1).at("flows").get<int>() ==
+           1;
+  })) << said.dump(1);
+  EXPECT_EQ(said.at("status"), "ok");
+  EXPECT_EQ(said.at("problems"), json::array());
+  ASSERT_EQ(said.at("shards").size(), 2U);
+  std::vector<pid_t> helpers;
+  for (const json& shard : said.at("shards")) {
+    EXPECT_TRUE(shard.at("ready") && shard.at("sandbox")) << shard;
+    EXPECT_EQ(shard.at("sandbox_restarts"), 0);
+    helpers.push_back(shard.at("helper"));
+  }
+  EXPECT_THAT(helpers, testing::UnorderedElementsAreArray(gateway_.children()));
+  EXPECT_EQ(said.at("flows"), 1);
+  EXPECT_EQ(said.at("flows_max"), gateway_.flowctl({"stats"}).at("flows_max"));
+  EXPECT_EQ(said.at("audit").at("path"), gateway_.file("audit.jsonl"));
+  EXPECT_EQ(said.at("audit").at("writable"), true);
+  EXPECT_EQ(said.at("ipfix"), nullptr);
+  EXPECT_EQ(said.at("onramps"), json::parse(R"([{"kind":"seqpacket","at":")" + gateway_.onramp() +
+                                            R"(","listening":true}])"));
+}
+
+TEST_F(Health, ShardThatGetsNoSandboxIsUnreadyUntilItHasOne) {
+  const auto limit = [](const std::string& to) {
+    std::ofstream setting("/proc/sys/user/max_user_namespaces");
+    setting << to << std::flush;
+    ASSERT_TRUE(setting.good());
+  };
+  limit("0");
+  ::kill(gateway_.children().front(), SIGKILL);
+  expect_status("unready");
+  EXPECT_THAT(
+      ask(gateway_, "/health"),
+      testing::MatchesRegex("503 unready\nshard [01] has no sandbox: [^\n]*doctor[^\n]*\n"));
+  limit("10000");
+  expect_status("ok");
+  EXPECT_EQ(ask(gateway_, "/health"), "200 ok\n");
+}
+
+TEST_F(Health, OnrampThatCannotBeReachedAnyMoreDegradesIt) {
+  std::filesystem::remove(gateway_.onramp());
+  const json said = in_full(gateway_);
+  EXPECT_EQ(said.at("status"), "degraded");
+  EXPECT_EQ(said.at("onramps").at(0).at("listening"), false);
+  EXPECT_THAT(said.at("problems").at(0).at("what").get<std::string>(),
+              HasSubstr("the file of its socket has gone"));
+  EXPECT_EQ(ask(gateway_, "/health"), "200 ok\n");
+}
+
+TEST(HealthOfTheAuditLog, IsThatItCannotBeWritten) {
+  const GatewayProcess gateway(
+      {.flows = kQuickTimeWait, .audit = "{path: /dev/full}", .more = kTelemetry});
+  EXPECT_EQ(in_full(gateway).at("status"), "ok");
+  const ClientNetwork client(gateway.onramp());
+  const TcpServer server = TcpServer::echo();
+  const TcpConnection connection = client.connect(server.endpoint());
+  json said;
+  EXPECT_TRUE(eventually([&] {
+    said = in_full(gateway);
+    return said.at("status") == "degraded";
+  })) << said.dump(1);
+  EXPECT_EQ(said.at("audit").at("writable"), false);
+  EXPECT_GE(said.at("audit").at("waiting"), 1);
+  EXPECT_THAT(said.at("audit").at("error").get<std::string>(), HasSubstr("No space left"));
+  EXPECT_EQ(ask(gateway, "/health"), "200 ok\n");
+}
+
+TEST(HealthOfTheCollector, IsThatNobodyListensThere) {
+  const base::Endpoint collector = closed_port("127.0.0.1");
+  const GatewayProcess gateway({.flows = kQuickTimeWait,
+                                .more = "telemetry: {listen: '127.0.0.1:0', ipfix: {collector: '" +
+                                        collector.to_string() + "'}}\n"});
+  EXPECT_EQ(in_full(gateway).at("ipfix").at("error"), nullptr) << "nothing is known yet";
+  const ClientNetwork client(gateway.onramp());
+  const TcpServer server = TcpServer::echo();
+  client.connect(server.endpoint()).close();  // the templates were refused: this record is told
+  json said;
+  EXPECT_TRUE(eventually([&] {
+    said = in_full(gateway);
+    return said.at("status") == "degraded";
+  })) << said.dump(1);
+  EXPECT_EQ(said.at("ipfix").at("collector"), collector.to_string());
+  EXPECT_THAT(said.at("ipfix").at("error").get<std::string>(), HasSubstr("nobody listens there"));
+}
+
+TEST(HealthForStrangers, IsWhetherItCanServeAndNothingElse) {
+  const GatewayProcess gateway({.more = "telemetry: {listen: '127.0.0.1:0', token: horse}\n"});
+  const std::string short_one = "200 {\"status\":\"ok\",\"problems\":[]}\n";
+  EXPECT_EQ(ask(gateway, "/health?full"), short_one);
+  EXPECT_EQ(ask(gateway, "/health", {"-H", "Accept: application/json"}), short_one);
+  EXPECT_THAT(ask(gateway, "/health?full", {"-H", "Authorization: Bearer horse"}),
+              HasSubstr("\"helper\":"));
+}
+
+// A hook that does not return holds its shard, and nobody else: not the other shard's tenant, not
+// whoever asks.
+TEST(StuckShard, IsSaidAndHoldsNobodyElseUp) {
+  GatewayProcess gateway(
+      {.tenants = "- {name: acme, id: 1001}\n- {name: umbrella, id: 1002}",
+       .rules = "- {name: all, action: upgrade}",
+       .flows = kQuickTimeWait,
+       .more =
+           std::string("workers: 2\napp: {holds: flow_decide, until: '{dir}/go'}\n") + kTelemetry,
+       .program = EVERY_HOOK_PROGRAM});
+  must_call(::mkfifo(gateway.file("go").c_str(), 0600), "mkfifo");
+  const ClientNetwork client(gateway.onramp());
+  gateway.wait_for_tunnels(1);
+  const TcpServer server = TcpServer::echo();
+  Program curl = client.start({"curl", "-sS", "-m", "60", url_of(server.endpoint())});
+  std::string said;
+  EXPECT_TRUE(eventually([&] {
+    said = ask(gateway, "/health");
+    return said.starts_with("503 ");
+  })) << said;
+  EXPECT_THAT(said, testing::MatchesRegex("503 unready\nshard [01] is stuck: its loop has not "
+                                          "turned for [0-9]+ s\\. [^\n]*hooks does not return[^\n]*"
+                                          "\n"));
+  const json stats = gateway.flowctl({"stats"});
+  EXPECT_EQ(stats.at("tunnels"), 1) << "as the shard said last: " << stats;
+  EXPECT_THAT(ask(gateway, "/metrics"), HasSubstr("\nliftgate_shard_ready{shard=\"0\"} "));
+
+  std::ofstream(gateway.file("go")) << "x";
+  EXPECT_TRUE(eventually([&] {
+    said = ask(gateway, "/health");
+    return said == "200 ok\n";
+  })) << said;
+  curl.signal(SIGKILL);
+  (void)curl.wait();
+}
+
+}  // namespace
+}  // namespace integration
