@@ -57,6 +57,7 @@ struct Permission {
 namespace permission_roles {
 
 inline constexpr Roles kGateways = Role::kGateway | Role::kRun;
+inline constexpr Roles kServeOnly = static_cast<Roles>(Role::kGateway);
 inline constexpr Roles kRunOnly = static_cast<Roles>(Role::kRun);
 inline constexpr Roles kSetUpOnly = static_cast<Roles>(Role::kSetUp);
 inline constexpr Roles kHelperOnly = static_cast<Roles>(Role::kHelper);
@@ -137,6 +138,7 @@ inline constexpr auto kPermissions = [] {
       // Files
       {"openat", kAllButHelper, "Landlock says which"},
       {"open", kAllButHelper, "the same; libc uses openat"},
+      {"creat", kServeOnly, "the same; jemalloc, for a heap profile"},
       {"stat", kAllButHelper, "libc uses newfstatat"},
       {"fstat", kAllButHelper, "the C++ library's files"},
       {"lstat", kAllButHelper, "is the socket's file still ours"},

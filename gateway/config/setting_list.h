@@ -542,10 +542,11 @@ void describe(V& v, IpfixSettings& ipfix) {
 
 template <class V>
 void describe(V& v, TelemetrySettings& telemetry) {
-  v.value("listen", telemetry.listen, EndpointOrNoneKind{kTelemetryEndpoint},
-          "Where /metrics (Prometheus), /health and a page for people are served over HTTP, to\n"
-          "whoever asks, such as 127.0.0.1:9464. Empty: nowhere. Port 0: the kernel chooses, and\n"
-          "the log says which.");
+  v.value(
+      "listen", telemetry.listen, EndpointOrNoneKind{kTelemetryEndpoint},
+      "Where /metrics (Prometheus), /health, /debug/heap and a page for people are served over\n"
+      "HTTP, to whoever asks, such as 127.0.0.1:9464. Empty: nowhere. Port 0: the kernel\n"
+      "chooses, and the log says which.");
   v.value("page", telemetry.page, BoolKind{},
           "Whether the page is there, at /, and what it reads, below /api/: tunnels, flows and\n"
           "their addresses.");

@@ -17,6 +17,7 @@
 #include "gateway/inspect/health.h"
 #include "gateway/log.h"
 #include "gateway/telemetry/api.h"
+#include "gateway/telemetry/heap_profile.h"
 #include "gateway/telemetry/http_reply.h"
 #include "gateway/telemetry/http_request.h"
 #include "gateway/telemetry/live_view.h"
@@ -70,6 +71,9 @@ class Answers {
           .body = metrics_text(source_.status(), base::to_nanoseconds(base::Clock::now()), format),
           .more_headers = "Vary: Accept\r\n"};
     }
+    if (request.path == "/debug/heap") {
+      return heap();
+    }
     if (request.path == "/config") {
       return {.status = "200 OK", .content_type = kYaml, .body = source_.config()};
     }
@@ -79,8 +83,8 @@ class Answers {
     }
     return {.status = "404 Not Found",
             .content_type = kPlainText,
-            .body = settings_.page ? "/, /metrics, /config, /health or /api/overview\n"
-                                   : "/metrics, /config or /health\n"};
+            .body = settings_.page ? "/, /metrics, /config, /health, /debug/heap or /api/overview\n"
+                                   : "/metrics, /config, /health or /debug/heap\n"};
   }
 
  private:
@@ -96,6 +100,20 @@ class Answers {
             .content_type = as_json ? kJson : kPlainText,
             .body = as_json ? health_json(problems, may_know ? &health : nullptr)
                             : health_text(problems)};
+  }
+
+  static HttpReply heap() {
+    auto profile = heap_profile();
+    if (!profile) {
+      const bool is_lack = profile.error().code == std::errc::not_supported;
+      return {.status = is_lack ? "501 Not Implemented" : "500 Internal Server Error",
+              .content_type = kPlainText,
+              .body = profile.error().message() + "\n"};
+    }
+    return {.status = "200 OK",
+            .content_type = kBinary,
+            .body = std::move(*profile),
+            .more_headers = "Content-Disposition: attachment; filename=\"liftgate.heap\"\r\n"};
   }
 
   [[nodiscard]] std::optional<HttpReply> refusal_of(const HttpRequest& request) const {

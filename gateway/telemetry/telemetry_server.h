@@ -1,5 +1,6 @@
 // TelemetryServer: what can be asked over HTTP: /metrics for Prometheus, /health for load
-// balancers, a page for people, at /, and what that reads, below /api/.
+// balancers, a page for people, at /, what that reads, below /api/, and a heap profile at
+// /debug/heap.
 //
 // /metrics is in Prometheus's text format, or in OpenMetrics where the scraper wants that (Accept).
 // /health is 200 or 503, "ok" or why not; `Accept: application/json` or /health?full has an object

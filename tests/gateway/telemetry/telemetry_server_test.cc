@@ -127,6 +127,12 @@ TEST_P(TelemetryServerTest, HealthIsAnObjectForWhoWantsOne) {
               testing::EndsWith("\r\n\r\n{\"status\":\"ok\",\"problems\":[]}\n"));
 }
 
+TEST_P(TelemetryServerTest, AHeapProfileThatIsNotThereIsNotImplementedAndHasACure) {
+  EXPECT_THAT(ask("GET /debug/heap HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 501 Not Implemented\r\n"),
+                    HasSubstr("LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=prof:true")));
+}
+
 TEST_P(TelemetryServerTest, ThePageMayRunItsOwnScriptOnly) {
   const std::string first = ask("GET / HTTP/1.1\r\nHost: gw\r\n\r\n");
   const std::regex policy("script-src 'nonce-([0-9a-f]{32})'; style-src 'nonce-");
