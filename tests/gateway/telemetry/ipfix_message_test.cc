@@ -8,96 +8,18 @@
 
 #include <gtest/gtest.h>
 
-#include "base/byte_order.h"
+#include "tests/support/ipfix_reader.h"
 
 namespace gateway {
 namespace {
 
+using test_support::IpfixReader;
+using test_support::number;
 using std::chrono_literals::operator""s;
 using std::chrono_literals::operator""ms;
 
 const std::chrono::system_clock::time_point kNow(1'700'000'000'500ms);
 constexpr std::uint32_t kReverse = 29305;
-
-// A collector: it knows no more of a record than the templates have said.
-class Collector {
- public:
-  using Element = std::pair<std::uint32_t, std::uint16_t>;  // enterprise and number
-  using Record = std::map<Element, std::string>;            // its bytes
-
-  struct Message {
-    std::uint32_t time = 0;
-    std::uint32_t sequence = 0;
-    std::uint32_t domain = 0;
-    std::size_t templates = 0;
-    std::vector<Record> records;
-  };
-
-  Message read(std::span<const std::byte> bytes) {
-    EXPECT_EQ(base::load_be<std::uint16_t>(bytes, 0), 10);
-    EXPECT_EQ(base::load_be<std::uint16_t>(bytes, 2), bytes.size());
-    Message message{.time = base::load_be<std::uint32_t>(bytes, 4),
-                    .sequence = base::load_be<std::uint32_t>(bytes, 8),
-                    .domain = base::load_be<std::uint32_t>(bytes, 12),
-                    .templates = 0,
-                    .records = {}};
-    for (bytes = bytes.subspan(16); !bytes.empty();) {
-      const auto id = base::load_be<std::uint16_t>(bytes, 0);
-      const auto length = base::load_be<std::uint16_t>(bytes, 2);
-      const auto body = bytes.subspan(4, length - 4U);
-      id == 2 ? read_templates(body, message) : read_records(id, body, message);
-      bytes = bytes.subspan(length);
-    }
-    return message;
-  }
-
- private:
-  struct Field {
-    Element element;
-    std::uint16_t bytes;
-  };
-
-  void read_templates(std::span<const std::byte> body, Message& message) {
-    while (!body.empty()) {
-      auto& fields = templates_[base::load_be<std::uint16_t>(body, 0)];
-      fields.clear();
-      const auto count = base::load_be<std::uint16_t>(body, 2);
-      body = body.subspan(4);
-      for (int i = 0; i < count; ++i) {
-        const auto number = base::load_be<std::uint16_t>(body, 0);
-        const bool of_enterprise = (number & 0x8000U) != 0;
-        fields.push_back({{of_enterprise ? base::load_be<std::uint32_t>(body, 4) : 0,
-                           static_cast<std::uint16_t>(number & 0x7fffU)},
-                          base::load_be<std::uint16_t>(body, 2)});
-        body = body.subspan(of_enterprise ? 8 : 4);
-      }
-      ++message.templates;
-    }
-  }
-  void read_records(std::uint16_t id, std::span<const std::byte> body, Message& message) {
-    ASSERT_TRUE(templates_.contains(id)) << id;
-    while (!body.empty()) {
-      Record& record = message.records.emplace_back();
-      for (const Field& field : templates_[id]) {
-        const auto value = body.first(field.bytes);
-        record[field.element] =
-            std::string(reinterpret_cast<const char*>(value.data()), value.size());
-        body = body.subspan(field.bytes);
-      }
-    }
-  }
-
-  std::map<std::uint16_t, std::vector<Field>> templates_;
-};
-
-std::uint64_t number(const Collector::Record& record, std::uint16_t element,
-                     std::uint32_t enterprise = 0) {
-  std::uint64_t value = 0;
-  for (const char byte : record.at({enterprise, element})) {
-    value = value << 8U | static_cast<unsigned char>(byte);
-  }
-  return value;
-}
 
 IpfixRecord record_of(const char* source, const char* destination, std::uint64_t id) {
   IpfixRecord record{.flow = {}, .start = kNow - 5s, .end = kNow - 100ms};
@@ -119,13 +41,13 @@ TEST(IpfixMessage, IsReadBackByItsTemplates) {
   IpfixMessage message(42, 1472);
   message.add_templates();
   ASSERT_TRUE(message.add(record_of("100.64.0.2:4000", "192.0.2.1:443", 17)));
-  Collector collector;
+  IpfixReader collector;
   const auto read = collector.read(message.finish(kNow));
   EXPECT_EQ(read.time, 1'700'000'000U);
   EXPECT_EQ(read.domain, 42U);
   EXPECT_EQ(read.templates, 2U);
   ASSERT_EQ(read.records.size(), 1U);
-  const Collector::Record& record = read.records[0];
+  const IpfixReader::Record& record = read.records[0];
   EXPECT_EQ(number(record, 1), 1000U);
   EXPECT_EQ(number(record, 2), 10U);
   EXPECT_EQ(number(record, 1, kReverse), 30'000'000'000U);
@@ -151,7 +73,7 @@ TEST(IpfixMessage, HasBothFamiliesEachUnderItsTemplate) {
   ASSERT_TRUE(message.add(record_of("100.64.0.2:1", "192.0.2.1:443", 1)));
   ASSERT_TRUE(message.add(record_of("[fd00::2]:2", "[2001:db8::1]:443", 2)));
   ASSERT_TRUE(message.add(record_of("100.64.0.2:3", "192.0.2.1:443", 3)));
-  Collector collector;
+  IpfixReader collector;
   const auto read = collector.read(message.finish(kNow));
   ASSERT_EQ(read.records.size(), 3U);
   EXPECT_EQ(read.records[1].at({0, 28}),
@@ -161,7 +83,7 @@ TEST(IpfixMessage, HasBothFamiliesEachUnderItsTemplate) {
 
 TEST(IpfixMessage, SequenceCountsTheRecordsBefore) {
   IpfixMessage message(1, 1472);
-  Collector collector;
+  IpfixReader collector;
   message.add_templates();
   EXPECT_EQ(collector.read(message.finish(kNow)).sequence, 0U);
   for (const std::uint64_t id : {1U, 2U}) {
@@ -176,7 +98,7 @@ TEST(IpfixMessage, SequenceCountsTheRecordsBefore) {
 TEST(IpfixMessage, IsNeverLongerThanItMayBe) {
   for (const std::size_t most : {IpfixMessage::kLeastBytes, std::size_t{1452}}) {
     IpfixMessage message(1, most);
-    Collector collector;
+    IpfixReader collector;
     message.add_templates();
     std::size_t read = 0;
     for (std::uint64_t id = 0; id < 100; ++id) {
@@ -202,7 +124,7 @@ TEST(IpfixMessage, SaysWhatBecameOfAFlow) {
     IpfixMessage message(1, 1472);
     message.add_templates();
     EXPECT_TRUE(message.add(record));
-    Collector collector;
+    IpfixReader collector;
     const auto read = collector.read(message.finish(kNow)).records.at(0);
     return std::pair(number(read, 89), number(read, 136));
   };
@@ -226,7 +148,7 @@ TEST(IpfixMessage, AnEchoHasItsTypeAndNoPorts) {
   IpfixMessage message(1, 1472);
   message.add_templates();
   ASSERT_TRUE(message.add(record));
-  Collector collector;
+  IpfixReader collector;
   const auto read = collector.read(message.finish(kNow)).records.at(0);
   EXPECT_EQ(number(read, 32), 0x0800U);
   EXPECT_EQ(number(read, 7), 0U);
@@ -240,7 +162,7 @@ TEST(IpfixMessage, ARedirectedFlowSaysWhereItWent) {
   ASSERT_TRUE(message.add(record));
   record.flow.upstream = *base::Endpoint::parse("[2001:db8::9]:8443");  // has no place in it
   ASSERT_TRUE(message.add(record));
-  Collector collector;
+  IpfixReader collector;
   const auto read = collector.read(message.finish(kNow)).records;
   EXPECT_EQ(number(read.at(0), 226), 0xc6336409U);
   EXPECT_EQ(number(read.at(0), 228), 8443U);
