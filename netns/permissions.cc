@@ -30,6 +30,8 @@ std::string_view describe(Only only) {
       return "IPv4 and IPv6";
     case Only::kOurFamilies:
       return "IPv4, IPv6, unix, netlink";
+    case Only::kNotRaw:
+      return "IPv4 and IPv6, no raw ones; unix, netlink";
     case Only::kOurselves:
       return "to this process";
     case Only::kOurControls:

@@ -39,6 +39,7 @@ enum class Only : std::uint8_t {
   kThreadOrSandbox,  // clone: a thread, or a process in a new user and network namespace
   kInternet,         // socket: IPv4 and IPv6
   kOurFamilies,      // socket: those, unix and netlink
+  kNotRaw,           // socket: the same, of the Internet streams and datagrams
   kOurselves,        // tgkill: to this process
   kOurControls,      // ioctl: those that we use; no TIOCSTI
   kGivingUp,         // prctl: names, capabilities, no_new_privs, dumpable
@@ -114,7 +115,7 @@ inline constexpr auto kPermissions = [] {
 
       // Sockets
       {"socket", kGateways, "dials, UDP and ping upgrades; a new sandbox's rtnetlink",
-       Only::kOurFamilies},
+       Only::kNotRaw},
       {"socket", kSetUpOnly, "rtnetlink, the listeners", Only::kOurFamilies},
       {"socket", kHelperOnly, "what it is for", Only::kInternet},
       {"socketpair", kGateways, "a new helper's control socket"},

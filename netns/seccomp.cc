@@ -58,6 +58,22 @@ int allow_where(const Filter& filter, int call, unsigned argument, scmp_datum_t 
   return 0;
 }
 
+// socket() for streams and datagrams of the Internet: no raw ones, whatever capability there is.
+int allow_internet(const Filter& filter, int call) {
+  constexpr scmp_datum_t kTypeMask = 0xf;  // SOCK_TYPE_MASK: beside it, SOCK_CLOEXEC and such
+  for (const scmp_datum_t family : {scmp_datum_t{AF_INET}, scmp_datum_t{AF_INET6}}) {
+    for (const scmp_datum_t type : {scmp_datum_t{SOCK_STREAM}, scmp_datum_t{SOCK_DGRAM}}) {
+      const scmp_arg_cmp where[] = {{0, SCMP_CMP_MASKED_EQ, kWord, family},
+                                    {1, SCMP_CMP_MASKED_EQ, kTypeMask, type}};
+      if (const int error = ::seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call, 2, where);
+          error != 0) {
+        return error;
+      }
+    }
+  }
+  return 0;
+}
+
 int add(const Filter& filter, int call, Only only) {
   switch (only) {
     case Only::kAny:
@@ -72,6 +88,10 @@ int add(const Filter& filter, int call, Only only) {
       return allow_where(filter, call, 0, kWord, {AF_INET, AF_INET6});
     case Only::kOurFamilies:
       return allow_where(filter, call, 0, kWord, {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK});
+    case Only::kNotRaw: {
+      const int error = allow_internet(filter, call);
+      return error != 0 ? error : allow_where(filter, call, 0, kWord, {AF_UNIX, AF_NETLINK});
+    }
     case Only::kOurselves:
       return allow_where(filter, call, 0, kWord, {static_cast<scmp_datum_t>(::getpid())});
     case Only::kOurControls:

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -85,6 +86,8 @@ const std::map<std::string, Call> kDeeds = {
     {"kill", [] { return ::syscall(SYS_kill, ::getppid(), 0); }},
     {"signal another process", [] { return ::syscall(SYS_tgkill, 1, 1, 0); }},
     {"packet socket", [] { return ::socket(AF_PACKET, SOCK_RAW, 0); }},
+    {"raw socket", [] { return ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP); }},
+    {"raw IPv6 socket", [] { return ::socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6); }},
     {"vsock", [] { return ::socket(AF_VSOCK, SOCK_STREAM, 0); }},
     {"type into the terminal", [] { return ::ioctl(0, TIOCSTI, "x"); }},
     {"clone a mount namespace", [] { return ::syscall(SYS_clone, CLONE_NEWNS, nullptr); }},
@@ -114,8 +117,11 @@ const std::map<Role, std::set<std::string>> kMay = {
       "executable memory", "kill"}},
     {Role::kSupervisor, {"open", "read", "kill", "executable memory"}},
     {Role::kSetUp,
-     {"mount", "open", "read", "bind", "IPv4 socket", "unix socket", "executable memory"}},
-    {Role::kHelper, {"IPv4 socket"}},
+     {"mount", "open", "read", "bind", "IPv4 socket", "raw socket", "raw IPv6 socket",
+      "unix socket", "executable memory"}},
+    // A raw one fails for want of a capability, which is told to whoever has asked the helper for
+    // it.
+    {Role::kHelper, {"IPv4 socket", "raw socket", "raw IPv6 socket"}},
 };
 
 class EachRole : public testing::TestWithParam<Role> {};
