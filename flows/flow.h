@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "base/endpoint.h"
+#include "flows/dscp.h"
 #include "flows/flow_key.h"
 #include "flows/tcp_phase.h"
 
@@ -108,6 +109,8 @@ struct Flow {
   EndReason end_reason{};
   base::Port outer_port{};   // GUE: the initiator's, where answers must go to it; else 0
   NameIndex name = kNoName;  // of the destination, where a name server gave one
+  std::uint32_t mark = 0;    // that the rule has given it when it began; 0: none
+  Dscp dscp = kOwnDscp;      // the same
 };
 
 /// Whether the flow is upgraded and then downgraded: `then: downgrade` in the rules.
@@ -142,7 +145,7 @@ struct Flow {
 }
 
 static_assert(std::is_trivially_copyable_v<Flow> && std::is_standard_layout_v<Flow>);
-static_assert(sizeof(Flow) <= 168,
+static_assert(sizeof(Flow) <= 176,
               "flow table: at most 192 bytes a flow, index and names included");
 
 }  // namespace flows

@@ -22,7 +22,7 @@ namespace flows {
 /// writer's thread and are moved with relaxed atomics, because readers look.
 struct RegionHeader {
   static constexpr std::uint64_t kMagic = 0x776f6c667466696c;  // "liftflow", little-endian
-  static constexpr std::uint32_t kLayoutVersion = 4;           // of this header and of Flow
+  static constexpr std::uint32_t kLayoutVersion = 5;           // of this header and of Flow
 
   std::uint64_t magic;
   std::uint32_t layout_version;

@@ -35,7 +35,8 @@ base::Result<FlowSnapshot, std::string> FlowSnapshot::open(std::span<const std::
     return refused("not a flow region");
   }
   if (const auto version = load(header->layout_version); version != RegionHeader::kLayoutVersion) {
-    return refused(unlike("layout version", version, RegionHeader::kLayoutVersion));
+    return refused(unlike("layout version", version, RegionHeader::kLayoutVersion) +
+                   ": reader and gateway must be of one version");
   }
   if (const auto bytes = load(header->record_bytes); bytes != sizeof(Flow)) {
     return refused(unlike("record size", bytes, sizeof(Flow)));

@@ -27,6 +27,7 @@
 #include "gateway/control/socket_path.h"
 #include "gateway/doctor_checks.h"
 #include "gateway/doctor_confinement.h"
+#include "gateway/upgrade/socket_marks.h"
 #include "netns/diagnosis.h"
 #include "netns/sandbox.h"
 
@@ -199,6 +200,7 @@ std::vector<Finding> examine_machine() {
                                    examine_descriptors(),
                                    examine_send_buffer(),
                                    examine_ipv6(),
+                                   judge_socket_marks(may_mark_sockets()),
                                    judge_user(::geteuid()),
                                    examine_confinement()};
   if (auto running = examine_running_gateway(default_control_path())) {

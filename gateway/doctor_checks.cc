@@ -194,6 +194,13 @@ Finding judge_ipv6(const Ipv6Facts& facts) {
   return ok(check, "IPv6 is there");
 }
 
+// No lack: only rules with a mark want it, and whoever runs without privileges does so on purpose.
+Finding judge_socket_marks(bool allowed) {
+  return ok("socket-marks", allowed ? "a rule's `mark` reaches sockets, too (SO_MARK)"
+                                    : "a rule's `mark` stays with its flows: SO_MARK needs "
+                                      "CAP_NET_RAW, which `dscp` does not");
+}
+
 Finding judge_user(uid_t uid) {
   if (uid == 0) {
     return warn("user", "running as root, which liftgate does not need",

@@ -59,6 +59,9 @@ struct Ipv6Facts {
 };
 Finding judge_ipv6(const Ipv6Facts& facts);
 
+/// `allowed`: SO_MARK may be set.
+Finding judge_socket_marks(bool allowed);
+
 Finding judge_user(uid_t uid);
 
 }  // namespace gateway

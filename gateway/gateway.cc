@@ -13,6 +13,7 @@
 #include "gateway/inspect/status_sum.h"
 #include "gateway/log.h"
 #include "gateway/onramp/gue_steering.h"
+#include "gateway/upgrade/socket_marks.h"
 
 namespace gateway {
 
@@ -315,6 +316,7 @@ ReloadReport Gateway::reload(const std::string& path) {
     report.flows_ended += shard->reload(policy, change.next);
   }
   configure_log(change.next.log);
+  say_if_marks_stay_inside(change.next.rules, LogLevel::kWarn);
   running_ = std::move(change.next);
   std::string later;
   for (const std::string& key : report.after_restart) {

@@ -158,6 +158,7 @@ void PacketPath::from_responder(FlowIndex index, const RawPacket& raw, const Pac
 void PacketPath::to_responder(FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
                               const Packet& packet) {
   upgrades_->tcp_downgrade.to_responder(index, raw, packet);
+  set_dscp(flows_[index], raw);
   if (flows_[index].action != Action::kDowngrade) {
     send_down(tunnel, raw, packet);
     flows_.keep_alive(index, loop_.now());
@@ -296,6 +297,8 @@ void PacketPath::begin(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
                                     .upstream = plan.upstream,
                                     .state = plan.state,
                                     .name = decision.name,
+                                    .mark = decision.mark,
+                                    .dscp = decision.dscp,
                                     .logged_rule = logged_rule(decision)};
   open(tunnel, raw, packet, opening, wire);
 }
@@ -392,6 +395,7 @@ void PacketPath::forward(FlowIndex index, Tunnel& from, const RawPacket& raw, co
       raw.bytes, packet, raw.vnet,
       mss_for_mtu(std::min(from.info().mtu_bytes, target->info().mtu_bytes), packet.is_v4()));
   nat::decrement_ttl(raw.bytes, packet);
+  set_dscp(flows_[index], raw);
   send_fitting(*target, raw, packet);
 }
 

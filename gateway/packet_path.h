@@ -35,6 +35,7 @@
 #include "gateway/policy/rulings.h"
 #include "gateway/upgrade/sandbox_link.h"
 #include "gateway/upgrade/upgrades.h"
+#include "nat/ds_field.h"
 
 namespace gateway {
 
@@ -145,6 +146,12 @@ class PacketPath final : public TcpUpgrade::Owner,
   }
   [[nodiscard]] bool admit(flows::FlowIndex flow, Tunnel& tunnel, const RawPacket& raw,
                            const flows::Packet& packet);
+  // Before it is sent to a tunnel: the code point that the flow's rule has given it, if any.
+  static void set_dscp(const flows::Flow& flow, const RawPacket& raw) {
+    if (flow.dscp != flows::kOwnDscp) [[unlikely]] {
+      nat::set_dscp(raw.bytes, flow.dscp);
+    }
+  }
   void learn_names(flows::FlowIndex flow, const RawPacket& raw, const flows::Packet& packet);
   void from_responder(flows::FlowIndex index, const RawPacket& raw, const flows::Packet& packet,
                       const flows::WireCount& wire);

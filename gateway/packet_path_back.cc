@@ -79,6 +79,7 @@ void PacketPath::from_sandbox(const RawPacket& raw) {
   learn_names(index, raw, *packet);
   nat::rewrite(raw.bytes, *packet, raw.vnet,
                {.source = key.destination, .destination = key.source});
+  set_dscp(flow, raw);
   const WireCount carried = send_shown(index, Side::kResponder, *tunnel, raw,
                                        [&] { return send_down(*tunnel, raw, *packet); });
   flows_.touch(index, Side::kResponder, carried, *packet, loop_.now());
@@ -110,6 +111,7 @@ void PacketPath::from_upstream(FlowIndex flow, const RawPacket& packet) {
   Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
   if (parsed && tunnel != nullptr && is_within_bounds(flow, *tunnel, packet, *parsed)) {
     learn_names(flow, packet, *parsed);
+    set_dscp(flows_[flow], packet);
     const WireCount carried = send_shown(flow, Side::kResponder, *tunnel, packet,
                                          [&] { return send_down(*tunnel, packet, *parsed); });
     flows_.touch(flow, Side::kResponder, carried, *parsed, loop_.now());
@@ -160,7 +162,9 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
                                   .action = decision.action,
                                   .rule = decision.rule,
                                   .upstream = remote,
-                                  .state = FlowState::kEstablished},
+                                  .state = FlowState::kEstablished,
+                                  .mark = decision.mark,
+                                  .dscp = decision.dscp},
                                  loop_.now());
   if (!index) {
     dropped(*owner, index.error());

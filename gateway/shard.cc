@@ -124,6 +124,8 @@ void Shard::set_hooks(std::unique_ptr<hooks::ShardHooks> app) {
   upgrade_.set_hooks(*hooks_);
 }
 
+static_assert(flows::ExpiryWheel::kTick == CarriedRate::kTick);
+
 void Shard::start(bool may_poll) {
   if (may_poll) {
     loop_.set_busy_poll(settings_.io.busy_poll);
@@ -148,6 +150,10 @@ void Shard::tick(base::Instant now) {
   while (!flows_.expire(now)) {
   }
   tell_of_left_out_lines(now);
+  if (rulings_.policy().asks_for_bit_rate()) {
+    flows_.for_each_tunnel(
+        [now](Tunnel& tunnel) { tunnel.carried_rate.look(tunnel.carried_bytes(), now); });
+  }
   upgrade_.tick(now);
   path_.tick(now);
   for (const auto& door : gue_doors_) {

@@ -70,6 +70,18 @@ TEST_F(Reload, FlowsThatTheNewRulesForbidEndAndTheOthersDoNot) {
   EXPECT_EQ(gateway_.flowctl({"flows", "rule=no-server"}).size(), 1U);
 }
 
+TEST_F(Reload, MarksAreGivenToNewFlowsAndTheOthersStayAsTheyAre) {
+  const TcpServer server = TcpServer::echo();
+  const TcpConnection first = client_.connect(server.endpoint());
+  write_config("\n  - {name: all, action: upgrade, mark: 0x17, dscp: ef}");
+  const Finished done = reload();
+  EXPECT_EQ(done.status, 0) << done;
+  EXPECT_EQ(done.out, "1 rules are in force; 0 flows have ended that they forbid\n");
+  const TcpConnection second = client_.connect(server.endpoint());
+  EXPECT_EQ(gateway_.flowctl({"flows", "mark=0", "dscp=none"}).size(), 1U);
+  EXPECT_EQ(gateway_.flowctl({"flows", "mark=0x17", "dscp=ef"}).size(), 1U);
+}
+
 TEST_F(Reload, MistakesChangeNothingAndAreAllSaid) {
   const TcpServer server = TcpServer::echo();
   write_config(

@@ -15,6 +15,7 @@
 #include "flows/flow_id.h"
 #include "flows/host_name.h"
 #include "gateway/config/secret.h"
+#include "gateway/inspect/flow_json.h"
 #include "gateway/onramp/tunnel_context.h"
 
 namespace gateway {
@@ -660,6 +661,48 @@ std::string MoreThanKind::print(Value value) const {
   return fmt::format("\">{}\"", value);
 }
 
+Parsed<BitRate> MoreThanBitRateKind::parse(const Word& word) const {
+  std::string_view text = word.text;
+  if (!text.starts_with('>')) {
+    return Unexpected{"expected a bandwidth that is to be exceeded, such as \">20Mbit/s\"" +
+                      got(word)};
+  }
+  text.remove_prefix(1);
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  return BitRateKind{}.parse({text, word.quoted});
+}
+std::string MoreThanBitRateKind::print(Value value) const {
+  return fmt::format("\">{}\"", BitRateKind{}.print(value));
+}
+
+Parsed<std::uint32_t> MarkKind::parse(const Word& word) const {
+  const bool is_hex = word.text.starts_with("0x");
+  const std::string_view digits = word.text.substr(is_hex ? 2 : 0);
+  const bool is_octal = digits.size() > 1 && digits.starts_with('0') && !is_hex;  // to some
+  const auto value = is_octal ? std::nullopt : number_in<std::uint32_t>(digits, is_hex ? 16 : 10);
+  if (!value || *value == 0) {
+    return Unexpected{"expected a mark from 1 to 4294967295, or from 0x1 to 0xffffffff" +
+                      got(word)};
+  }
+  return *value;
+}
+std::string MarkKind::print(Value value) const {
+  return mark_text(value);
+}
+
+Parsed<flows::Dscp> DscpKind::parse(const Word& word) const {
+  const auto dscp = flows::parse_dscp(word.text);
+  if (!dscp) {
+    return Unexpected{
+        "expected a code point: cs0 to cs7, af11 to af43, ef, va, le, or a number from 0 to 63" +
+        got(word)};
+  }
+  return *dscp;
+}
+std::string DscpKind::print(Value value) const {
+  return flows::dscp_text(value);
+}
+
 Parsed<Redirect> RedirectKind::parse(const Word& word) const {
   if (const auto endpoint = base::Endpoint::parse(word.text);
       endpoint && number(endpoint->port) != 0) {
@@ -712,6 +755,31 @@ std::string ProtocolKind::print(Value value) const {
   const auto* named = std::ranges::find(kProtocols, value, &NamedProtocol::protocol);
   return named != kProtocols.end() ? std::string(named->name)
                                    : std::to_string(static_cast<unsigned>(value));
+}
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, flows::Action>, 4> kActions = {
+    {{"upgrade", flows::Action::kUpgrade},
+     {"forward", flows::Action::kForward},
+     {"reject", flows::Action::kReject},
+     {"drop", flows::Action::kDrop}}};
+constexpr ChoiceKind<flows::Action> kAction{kActions};
+
+}  // namespace
+
+Parsed<flows::Action> ActionKind::parse(const Word& word) const {
+  auto action = kAction.parse(word);
+  if (!action && word.text.starts_with("redirect")) {
+    return Unexpected{action.error() + "; write `redirect: ADDRESS` as a key of its own"};
+  }
+  if (!action && word.text.ends_with("downgrade")) {
+    return Unexpected{action.error() + "; write `action: upgrade` and `then: downgrade`"};
+  }
+  return action;
+}
+std::string ActionKind::print(Value value) const {
+  return kAction.print(value);
 }
 
 }  // namespace gateway

@@ -229,6 +229,27 @@ struct MoreThanKind {
   [[nodiscard]] std::string print(Value value) const;
 };
 
+/// ">20Mbit/s"
+struct MoreThanBitRateKind {
+  using Value = BitRate;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// 1 to 0xffffffff, with 0x or without; printed with.
+struct MarkKind {
+  using Value = std::uint32_t;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
+/// By name, or 0 to 63 (flows/dscp.h).
+struct DscpKind {
+  using Value = flows::Dscp;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
+};
+
 /// An address, with or without a port.
 struct RedirectKind {
   using Value = Redirect;
@@ -270,6 +291,13 @@ struct ChoiceKind {
     }
     base::check_failed("every value of the enum is among the choices", __FILE__, __LINE__);
   }
+};
+
+/// What a rule can do with a flow. What is said so elsewhere is told how it is said here.
+struct ActionKind {
+  using Value = flows::Action;
+  [[nodiscard]] Parsed<Value> parse(const Word& word) const;
+  [[nodiscard]] std::string print(Value value) const;
 };
 
 }  // namespace gateway

@@ -58,11 +58,6 @@ inline constexpr PathKind kAppText{.most_bytes = kMostPathBytes, .may_be_empty =
 
 inline constexpr DurationKind kBusyPoll{.least = {}, .most = std::chrono::milliseconds(10)};
 
-inline constexpr std::array<std::pair<std::string_view, flows::Action>, 4> kActions = {
-    {{"upgrade", flows::Action::kUpgrade},
-     {"forward", flows::Action::kForward},
-     {"reject", flows::Action::kReject},
-     {"drop", flows::Action::kDrop}}};
 inline constexpr RateKind kNewFlows{.longest = std::chrono::minutes(1), .before = ">"};
 inline constexpr RateKind kLimit{.longest = std::chrono::hours(1)};
 inline constexpr std::array<std::pair<std::string_view, Then>, 1> kThens = {
@@ -148,8 +143,10 @@ inline std::vector<Rule> rules() {
                      .days = {{0, 4}},
                      .zone = {},
                      .new_flows = Rate{.count = 100, .span = std::chrono::seconds(1)},
-                     .open_flows = 50};
+                     .open_flows = 50,
+                     .bit_rate = BitRate{50'000'000}};
   every_key.limit = Rate{.count = 1000, .span = std::chrono::minutes(1)};
+  every_key.mark = 0x17;
   every_key.log = true;
   Rule metadata{.name = "no-metadata", .match = {}, .action = Action::kReject};
   metadata.match.destination = {prefix("169.254.0.0/16"), prefix("fe80::/10")};
@@ -168,6 +165,7 @@ inline std::vector<Rule> rules() {
   web.match.protocol = {Protocol::kTcp, Protocol::kUdp};
   web.match.destination_port = {ports(53, 53), ports(80, 80), ports(443, 443)};
   web.bandwidth = BitRate{20'000'000};
+  web.dscp = flows::Dscp{18};
   return {every_key, metadata,     ssh, peers,
           ping,      local_mirror, web, {.name = "rest", .match = {}, .action = Action::kDrop}};
 }
@@ -323,6 +321,9 @@ void describe(V& v, RuleMatch& match) {
       "that were refused included.");
   v.value("open_flows", match.open_flows, MoreThanKind{},
           "The tunnel has more flows than so many already.");
+  v.value("bit_rate", match.bit_rate, MoreThanBitRateKind{},
+          "The tunnel carries more than so much now, both directions together: the mean of the\n"
+          "last second, IP headers included.");
   v.later("sni");
   v.later("host");
   const bool no_icmp = !match.protocol.empty() && std::ranges::none_of(match.protocol, is_icmp);
@@ -346,7 +347,7 @@ void describe(V& v, Rule& rule) {
           "What the audit log and flowctl call it. Default: rule-N, N its position from 1.");
   v.section("match", rule.match, "Every key that is given must hold; a list means any of.");
   v.required_unless(
-      "action", "redirect", rule.action, ChoiceKind<flows::Action>{setting_kinds::kActions},
+      "action", "redirect", rule.action, ActionKind{},
       "upgrade: terminate and proxy it. forward: to the tunnel that claims the destination.\n"
       "reject: answer with RST or ICMP. drop: say nothing. `then: downgrade` after upgrade: the\n"
       "proxied connection becomes packets again, to the tunnel that claims the destination.");
@@ -365,6 +366,15 @@ void describe(V& v, Rule& rule) {
       "10Mbit/s, 1Gbit/s. A proxied connection is slowed down and loses nothing; its payload is\n"
       "counted. Datagrams and forwarded packets are dropped when they are too many; they are\n"
       "counted with their IP headers. What has not been used is saved up for 0.1 s, or 16 KiB.");
+  v.value("mark", rule.mark, MarkKind{},
+          "A number that the rule's flows carry from their begin to their end, wherever they are\n"
+          "shown: flowctl, the audit log, events, hooks. The kernel has it of the sockets to\n"
+          "upstreams (SO_MARK), for routing and filters, where the gateway may set it: with\n"
+          "CAP_NET_RAW when it starts, which it keeps if a rule marks; `liftgate doctor` says so.");
+  v.value("dscp", rule.dscp, DscpKind{},
+          "What the rule's flows ask of the network (RFC 2474): cs0 to cs7, af11 to af43, ef, va,\n"
+          "le, or 0 to 63. It is in all packets that the gateway sends for them, to upstreams and\n"
+          "tunnels, in place of what they had; ECN is left alone. No privilege is needed.");
   v.value("log", rule.log, BoolKind{},
           "One line to stderr for each flow that the rule decides; at most 20 a second.");
   const bool never_redirected =
@@ -372,6 +382,9 @@ void describe(V& v, Rule& rule) {
   const bool carries_nothing =
       rule.action == flows::Action::kReject || rule.action == flows::Action::kDrop;
   v.rule_out(rule.bandwidth && carries_nothing, "bandwidth",
+             "needs a flow that is let through; write `action: upgrade` or `forward`, or leave it "
+             "out");
+  v.rule_out(rule.dscp && carries_nothing, "dscp",
              "needs a flow that is let through; write `action: upgrade` or `forward`, or leave it "
              "out");
   v.rule_out(rule.redirect && rule.action != flows::Action::kUpgrade, "redirect",

@@ -189,6 +189,7 @@ struct RuleMatch {
   Zone zone;                                // of time and days
   std::optional<Rate> new_flows;            // the tunnel begins more than so many; span: 1s or 1min
   std::optional<std::uint32_t> open_flows;  // the tunnel has more than so many already
+  std::optional<BitRate> bit_rate;          // the tunnel carries more than that now, both ways
 
   friend bool operator==(const RuleMatch&, const RuleMatch&) = default;
 };
@@ -210,8 +211,10 @@ struct Rule {
   flows::Action action = flows::Action::kUpgrade;
   std::optional<Then> then{};
   std::optional<Redirect> redirect{};
-  std::optional<Rate> limit{};         // new flows, for each tenant by itself
-  std::optional<BitRate> bandwidth{};  // of its flows, for each tenant by itself
+  std::optional<Rate> limit{};          // new flows, for each tenant by itself
+  std::optional<BitRate> bandwidth{};   // of its flows, for each tenant by itself
+  std::optional<std::uint32_t> mark{};  // not 0
+  std::optional<flows::Dscp> dscp{};
   bool log = false;
 
   friend bool operator==(const Rule&, const Rule&) = default;

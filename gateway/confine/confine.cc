@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "gateway/log.h"
+#include "gateway/upgrade/socket_marks.h"
 
 namespace gateway {
 namespace {
@@ -76,9 +77,15 @@ void add_sockets(const Settings& settings, std::vector<FileRule>& rules) {
   }
 }
 
-// Uid 0 may map itself into a new sandbox only while it holds this one.
-netns::CapabilitySet needed_capabilities() {
-  return ::geteuid() == 0 ? netns::CapabilitySet{1} << CAP_SETFCAP : 0;
+netns::CapabilitySet needed_capabilities(const Settings& settings) {
+  netns::CapabilitySet needed = 0;
+  if (::geteuid() == 0) {
+    needed |= netns::CapabilitySet{1} << CAP_SETFCAP;  // to map itself into a new sandbox
+  }
+  if (has_marks(settings.rules)) {
+    needed |= netns::CapabilitySet{1} << CAP_NET_RAW;  // SO_MARK, from Linux 5.17 on
+  }
+  return needed;
 }
 
 }  // namespace
@@ -130,7 +137,7 @@ void confine_gateway(netns::Role role, const Settings& settings, const std::stri
   const netns::InForce in_force = netns::confine({.role = role,
                                                   .enforcement = enforcement_of(settings.confine),
                                                   .files = files_of_gateway(settings, config_path),
-                                                  .capabilities = needed_capabilities()});
+                                                  .capabilities = needed_capabilities(settings)});
   for (const base::Error& missing : in_force.missing) {
     log_at(level, "not confined as it should be error=\"{}\"", missing.message());
   }

@@ -130,6 +130,12 @@ void write_explanation(JsonWriter& reply, const Explanation& explanation) {
   if (!explanation.then.empty()) {
     reply.text("then", explanation.then);
   }
+  if (explanation.mark != 0) {
+    reply.number("mark", explanation.mark);
+  }
+  if (!explanation.dscp.empty()) {
+    reply.text("dscp", explanation.dscp);
+  }
   write_or_null(reply, "upstream", explanation.upstream);
   write_or_null(reply, "to_tunnel", explanation.to_tunnel);
   write_or_null(reply, "refusal", explanation.refusal.value_or(""));

@@ -73,6 +73,8 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
                     ? opening.name
                     : host_names_.find(key.tenant, key.destination.address, now);
     flow.outer_port = opening.tunnel.outer_port;
+    flow.mark = opening.mark;
+    flow.dscp = opening.dscp;
   });
   if (!index) {
     quota_.give_back();

@@ -69,7 +69,9 @@ class FlowKeeper {
     base::Endpoint upstream;
     flows::FlowState state{};
     flows::NameIndex name = flows::kNoName;  // of the destination; none: the last that is known
-    std::string_view logged_rule{};          // the rule that decided, if a line is wanted
+    std::uint32_t mark = 0;
+    flows::Dscp dscp = flows::kOwnDscp;
+    std::string_view logged_rule{};  // the rule that decided, if a line is wanted
   };
 
   /// Which shard's flows they are, and what all shards share; outlives the keeper.
@@ -180,6 +182,12 @@ class FlowKeeper {
   void add_tunnel(Tunnel& tunnel) { tunnels_[tunnel.id()] = &tunnel; }
   void remove_tunnel(const Tunnel& tunnel) { tunnels_.erase(tunnel.id()); }
   [[nodiscard]] Tunnel* tunnel(std::uint32_t id) const;
+  template <class Visit>
+  void for_each_tunnel(Visit visit) {
+    for (const auto& [id, tunnel] : tunnels_) {
+      visit(*tunnel);
+    }
+  }
 
  private:
   static constexpr std::uint32_t kExpireBudget = 1024;  // chosen: flows per tick and wake-up

@@ -39,9 +39,11 @@ struct FlowView {
   std::uint32_t tenant_id = 0;
   TunnelView tunnel;
   flows::Protocol protocol{};
-  base::Endpoint source;       // the initiator's
-  base::Endpoint destination;  // as the initiator has asked for it
-  std::string_view name;       // that a name server has told the tenant for it; empty: none
+  base::Endpoint source;               // the initiator's
+  base::Endpoint destination;          // as the initiator has asked for it
+  std::string_view name;               // that a name server has told the tenant for it; empty: none
+  std::uint32_t mark = 0;              // that its rule gives it; 0: none
+  flows::Dscp dscp = flows::kOwnDscp;  // the same
   ContextSlot& context;
 };
 

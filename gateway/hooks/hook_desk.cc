@@ -40,7 +40,11 @@ FlowRuling as_ruling(const Decision& decision) {
 }
 
 Decision as_decision(const FlowRuling& ruling, const Decision& ruled) {
-  Decision decision{.rule = flows::kHookRule, .log = ruled.log, .name = ruled.name};
+  Decision decision{.rule = flows::kHookRule,
+                    .log = ruled.log,
+                    .name = ruled.name,
+                    .mark = ruled.mark,
+                    .dscp = ruled.dscp};
   switch (ruling.kind) {
     case FlowRuling::Kind::kNoOpinion:
       return ruled;
@@ -132,6 +136,8 @@ hooks::FlowView HookDesk::view_of(FlowIndex index, ContextSlot& context) const {
           .source = flow.key.source,
           .destination = flow.key.destination,
           .name = flows_.host(flow),
+          .mark = flow.mark,
+          .dscp = flow.dscp,
           .context = context};
 }
 
@@ -152,6 +158,8 @@ Decision HookDesk::decide(const Decision& ruled, const FlowFacts& facts, Tunnel&
               .source = facts.key.source,
               .destination = facts.key.destination,
               .name = names.empty() ? "" : names.front().text,
+              .mark = ruled.mark,
+              .dscp = ruled.dscp,
               .context = decided_},
              packet);
 }

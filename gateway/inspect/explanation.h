@@ -51,6 +51,8 @@ struct Explanation {
   std::string rule;                    // that one's name
   std::string action;                  // its action; what an existing flow has, where there is one
   std::string then;                    // "downgrade", where it follows
+  std::uint32_t mark = 0;              // that the flow carries; 0: none
+  std::string dscp;                    // that its packets get; empty: they keep their own
   std::string upstream;                // what is dialled; empty: nothing
   std::string to_tunnel;               // what it leaves by; empty: none
   std::optional<std::string> refusal;  // the drop reason, where the packet gets nowhere

@@ -18,7 +18,8 @@ using flows::Protocol;
 
 constexpr std::size_t kShownBytes = 64;
 constexpr std::string_view kKeys =
-    "tenant, tunnel, protocol, state, action, rule, name, source, destination, upstream, then, id";
+    "tenant, tunnel, protocol, state, action, rule, mark, dscp, name, source, destination, "
+    "upstream, then, id";
 constexpr std::string_view kAmounts =
     "age, idle, up, down, bytes, up_packets, down_packets, packets with < or >";
 constexpr std::array kProtocols = {Protocol::kTcp, Protocol::kUdp, Protocol::kIcmp,
@@ -37,9 +38,9 @@ std::string shown(std::string_view text) {
 }
 
 template <class Number>
-std::optional<Number> number_of(std::string_view text) {
+std::optional<Number> number_of(std::string_view text, int base = 10) {
   Number number{};
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number, base);
   if (failed != std::errc() || end != text.data() + text.size()) {
     return std::nullopt;
   }
@@ -165,6 +166,12 @@ base::Result<FlowFilter::Term, std::string> FlowFilter::parse_value(std::string_
   if (key == "protocol") {
     return parse_protocol(value);
   }
+  if (key == "mark") {
+    return parse_mark(value);
+  }
+  if (key == "dscp") {
+    return parse_dscp_term(value);
+  }
   if (key == "state") {
     const auto state = one_of(kStates, key, value);
     return state ? base::Result<Term, std::string>(*state) : Unexpected{state.error()};
@@ -198,6 +205,25 @@ base::Result<FlowFilter::Term, std::string> FlowFilter::parse_end(std::string_vi
   }
   term.port = port ? std::optional(base::Port{*port}) : std::nullopt;
   return Term(term);
+}
+
+base::Result<FlowFilter::Term, std::string> FlowFilter::parse_mark(std::string_view value) {
+  const bool is_hex = value.starts_with("0x");
+  if (const auto mark = number_of<std::uint32_t>(value.substr(is_hex ? 2 : 0), is_hex ? 16 : 10)) {
+    return Term(MarkTerm{*mark});
+  }
+  return wrong("mark: " + shown(value) + " is not a number of 32 bits, such as 23 or 0x17");
+}
+
+base::Result<FlowFilter::Term, std::string> FlowFilter::parse_dscp_term(std::string_view value) {
+  if (value == "none") {
+    return Term(flows::kOwnDscp);
+  }
+  if (const auto dscp = flows::parse_dscp(value)) {
+    return Term(*dscp);
+  }
+  return wrong("dscp: " + shown(value) +
+               " is not a code point such as ef, af41 or cs1, a number from 0 to 63, or none");
 }
 
 base::Result<FlowFilter::Term, std::string> FlowFilter::parse_protocol(std::string_view value) {
@@ -274,6 +300,12 @@ bool FlowFilter::matches(const flows::Flow& flow, const FlowNames& names,
     if (const auto* then = std::get_if<ThenTerm>(&term)) {
       return then->is_downgraded == flows::is_upgraded_then_downgraded(flow);
     }
+    if (const auto* marked = std::get_if<MarkTerm>(&term)) {
+      return marked->mark == flow.mark;
+    }
+    if (const auto* dscp = std::get_if<flows::Dscp>(&term)) {
+      return *dscp == flow.dscp;
+    }
     if (const auto* amount = std::get_if<AmountTerm>(&term)) {
       const std::uint64_t value = value_of(flow, amount->of, now_ns);
       return amount->is_more ? value > amount->limit : value < amount->limit;
@@ -289,6 +321,11 @@ bool FlowFilter::matches(const flows::Flow& flow, const FlowNames& names,
 }
 
 std::vector<FilterKey> filter_keys() {
+  const auto dscp_values = [] {
+    std::vector<std::string_view> values = flows::dscp_names();
+    values.emplace_back("none");
+    return values;
+  };
   const auto names_of = [](const auto& known) {
     std::vector<std::string_view> names;
     for (const auto& one : known) {
@@ -303,6 +340,8 @@ std::vector<FilterKey> filter_keys() {
           {"state", names_of(kStates)},
           {"action", names_of(kActions)},
           {"then", {"downgrade", "nothing"}},
+          {"mark", {}},
+          {"dscp", dscp_values()},
           {"name", {}},
           {"source", {}},
           {"destination", {}},

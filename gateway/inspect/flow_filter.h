@@ -6,6 +6,8 @@
 //     tenant, tunnel, rule    a name, or the number
 //     protocol                tcp, udp, icmp, icmpv6, or a number
 //     state, action, then     a name
+//     mark                    a number, 0x or not; 0: flows that have none
+//     dscp                    a code point by name or number; none: flows that keep their own
 //     name                    a host name, or *.DOMAIN for all below it
 //     source, destination,
 //     upstream                ADDRESS, PREFIX, :PORT, ADDRESS:PORT, PREFIX:PORT; IPv6 in brackets
@@ -76,18 +78,23 @@ class FlowFilter {
   struct ThenTerm {
     bool is_downgraded = false;
   };
+  struct MarkTerm {
+    std::uint32_t mark = 0;
+  };
   struct AmountTerm {
     FlowMeasure of{};
     bool is_more = false;  // than the limit; else less
     std::uint64_t limit = 0;
   };
-  using Term = std::variant<NameTerm, HostTerm, EndTerm, IdTerm, ThenTerm, AmountTerm,
-                            flows::Protocol, flows::FlowState, flows::Action>;
+  using Term = std::variant<NameTerm, HostTerm, EndTerm, IdTerm, ThenTerm, MarkTerm, AmountTerm,
+                            flows::Dscp, flows::Protocol, flows::FlowState, flows::Action>;
 
   static base::Result<Term, std::string> parse_term(std::string_view text);
   static base::Result<Term, std::string> parse_amount_term(std::string_view text, std::size_t sign);
   static base::Result<Term, std::string> parse_value(std::string_view key, std::string_view value);
   static base::Result<Term, std::string> parse_end(std::string_view key, std::string_view value);
+  static base::Result<Term, std::string> parse_mark(std::string_view value);
+  static base::Result<Term, std::string> parse_dscp_term(std::string_view value);
   static base::Result<Term, std::string> parse_protocol(std::string_view value);
   static bool holds(const NameTerm& term, const flows::Flow& flow, const FlowNames& names);
   static bool holds(const HostTerm& term, const FlowNames& names);

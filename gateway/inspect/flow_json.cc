@@ -1,5 +1,8 @@
 #include "gateway/inspect/flow_json.h"
 
+#include <array>
+#include <charconv>
+
 #include "flows/protocol.h"
 
 namespace gateway {
@@ -35,6 +38,13 @@ void append_endpoint(std::string& out, const base::Endpoint& endpoint) {
   append_number(out, base::number(endpoint.port));
 }
 
+std::string mark_text(std::uint32_t mark) {
+  constexpr int kHex = 16;
+  std::array<char, 2 + 8> text{'0', 'x'};
+  const auto [end, failed] = std::to_chars(text.data() + 2, text.data() + text.size(), mark, kHex);
+  return {text.data(), end};
+}
+
 std::uint64_t milliseconds_between(std::int64_t then_ns, std::int64_t now_ns) {
   constexpr std::int64_t kNanosecondsPerMillisecond = 1'000'000;
   return then_ns >= now_ns
@@ -64,8 +74,14 @@ void write_flow(JsonWriter& json, const flows::Flow& flow, const FlowNames& name
   if (flows::is_upgraded_then_downgraded(flow)) {
     json.text("then", flows::name(flows::Action::kDowngrade));
   }
-  json.text("rule", names.rule)
-      .text("state", flows::name(flow.state))
+  json.text("rule", names.rule);
+  if (flow.mark != 0) {
+    json.number("mark", flow.mark);
+  }
+  if (flow.dscp != flows::kOwnDscp) {
+    json.text("dscp", flows::dscp_text(flow.dscp));
+  }
+  json.text("state", flows::name(flow.state))
       .number("age_ms", milliseconds_between(flow.created_ns, now_ns));
   if (has_upstream(flow)) {
     write_endpoint(json, "upstream", flow.upstream, scratch);

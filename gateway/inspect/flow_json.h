@@ -25,7 +25,8 @@ inline constexpr std::string_view kDefaultRuleName = "default";
 inline constexpr std::string_view kHookRuleName = "hook";
 
 /// id, tenant, tunnel, tunnel_id, protocol, source, destination, name (null where the destination
-/// was not looked up), action, then ("downgrade", where it follows), rule, state, age_ms (as of
+/// was not looked up), action, then ("downgrade", where it follows), rule, mark and dscp (where
+/// the rule has given one), state, age_ms (as of
 /// `now_ns`, CLOCK_MONOTONIC), upstream (null where nothing is dialled), idle_ms,
 /// up{packets,bytes}, down{packets,bytes}.
 void write_flow(JsonWriter& json, const flows::Flow& flow, const FlowNames& names,
@@ -36,6 +37,9 @@ std::uint64_t milliseconds_between(std::int64_t then_ns, std::int64_t now_ns);
 
 /// As Endpoint::to_string(), without making a string.
 void append_endpoint(std::string& out, const base::Endpoint& endpoint);
+
+/// "0x17"
+std::string mark_text(std::uint32_t mark);
 
 /// Whether the flow has an upstream at all: forwarded ones have none.
 [[nodiscard]] inline bool has_upstream(const flows::Flow& flow) {

@@ -15,6 +15,7 @@
 #include "gateway/onramp/raw_packet.h"
 #include "gateway/onramp/tenant.h"
 #include "gateway/opening/arrivals.h"
+#include "gateway/policy/carried_rate.h"
 #include "gateway/policy/flow_rate.h"
 
 namespace gateway {
@@ -74,6 +75,9 @@ class Tunnel {
   [[nodiscard]] std::uint32_t id() const { return info_.id; }
   [[nodiscard]] Tenant& tenant() { return tenant_; }
 
+  /// Both ways, so far.
+  [[nodiscard]] std::uint64_t carried_bytes() const { return up.bytes + down.bytes; }
+
   // Counted by the packet path.
   flows::WireCount up;
   flows::WireCount down;
@@ -82,6 +86,7 @@ class Tunnel {
   std::uint32_t peer_flows = 0;    // forwarded to here
   std::uint32_t waiting = 0;       // of `flows`, those that nobody has answered yet
   FlowRate new_flows;              // that it begins
+  CarriedRate carried_rate;        // of up and down, where a rule asks for it
   FlowBudget budget;               // of them
   Arrivals::Line arrivals{*this};  // first packets of flows that are not open yet
 

@@ -1,6 +1,7 @@
 #include "gateway/policy/compiled_rule.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -68,9 +69,9 @@ bool is_within_any(const std::vector<Range>& ranges, const Moment& moment) {
 
 bool has_rare_keys(const Rule& rule) {
   const RuleMatch& match = rule.match;
-  return rule.redirect || match.open_flows || match.new_flows || !match.icmp_type.empty() ||
-         !match.name.empty() || !match.tunnel.empty() || !match.labels.empty() ||
-         !match.days.empty() || !match.time.empty();
+  return rule.redirect || match.open_flows || match.new_flows || match.bit_rate ||
+         !match.icmp_type.empty() || !match.name.empty() || !match.tunnel.empty() ||
+         !match.labels.empty() || !match.days.empty() || !match.time.empty();
 }
 
 std::uint32_t id_of(const std::string& name, const std::vector<TenantSettings>& tenants) {
@@ -117,6 +118,17 @@ std::string labels_text(const FlowFacts& facts) {
   return print_labels(labels);
 }
 
+// "23.4Mbit/s"
+std::string bit_rate_text(std::uint64_t bits_per_second) {
+  constexpr std::array kUnits = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"};
+  auto value = static_cast<double>(bits_per_second);
+  std::size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < kUnits.size(); ++unit) {
+    value /= 1000;
+  }
+  return fmt::format("{:.{}f}{}", value, unit == 0 ? 0 : 1, kUnits.at(unit));
+}
+
 // "Mon 13:05"
 std::string moment_text(const Rule& rule, const FlowFacts& facts) {
   const Moment moment = moment_in(rule.match.zone, facts.wall_time);
@@ -156,6 +168,8 @@ std::string_view name(MatchKey key) {
       return "labels";
     case MatchKey::kNewFlows:
       return "new_flows";
+    case MatchKey::kBitRate:
+      return "bit_rate";
     case MatchKey::kDays:
       return "days";
     case MatchKey::kTime:
@@ -258,6 +272,9 @@ std::optional<MatchKey> CompiledRule::first_failed_now(const FlowFacts& facts) c
        facts.new_flows->in_last(match.new_flows->span, facts.now) <= match.new_flows->count)) {
     return MatchKey::kNewFlows;
   }
+  if (match.bit_rate && facts.bits_per_second() <= match.bit_rate->bits_per_second) {
+    return MatchKey::kBitRate;
+  }
   if (match.days.empty() && match.time.empty()) {
     return std::nullopt;
   }
@@ -307,6 +324,8 @@ std::string wanted(const Rule& rule, MatchKey key) {
       return print_labels(match.labels);
     case MatchKey::kNewFlows:
       return "more than " + RateKind{.longest = match.new_flows->span}.print(*match.new_flows);
+    case MatchKey::kBitRate:
+      return "more than " + BitRateKind{}.print(*match.bit_rate);
     case MatchKey::kDays:
       return any_of(match.days, DayRangeKind{});
     case MatchKey::kTime:
@@ -353,6 +372,8 @@ std::string found(const Rule& rule, const FlowFacts& facts, MatchKey key, std::s
       return fmt::format("{} in the last {}", now,
                          rate.span == std::chrono::seconds(1) ? "second" : "minute");
     }
+    case MatchKey::kBitRate:
+      return bit_rate_text(facts.bits_per_second()) + " in the last second";
     case MatchKey::kDays:
     case MatchKey::kTime:
       return moment_text(rule, facts);

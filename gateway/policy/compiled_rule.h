@@ -35,6 +35,7 @@ enum class MatchKey : std::uint8_t {
   kTunnel,
   kLabels,
   kNewFlows,
+  kBitRate,
   kDays,
   kTime,
 };

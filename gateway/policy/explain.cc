@@ -4,6 +4,7 @@
 
 #include "flows/reply.h"
 #include "gateway/config/setting_kinds.h"
+#include "gateway/inspect/flow_json.h"
 #include "gateway/inspect/packet_text.h"
 #include "gateway/policy/flow_plan.h"
 
@@ -38,6 +39,7 @@ class Explainer {
     out_.rule = around_.rulings.policy().rule_name(decision.rule);
     out_.action = flows::name(decision.action);
     out_.then = decision.then_downgrade ? flows::name(Action::kDowngrade) : "";
+    marks(decision.mark, decision.dscp);
     if (!is_refused_at_the_door() && !is_answered_by_the_gateway() && !belongs_to_a_flow()) {
       a_new_flow(decision);
     }
@@ -127,6 +129,8 @@ class Explainer {
     out_.says =
         fmt::format("part of flow {}, which rule {} decided: {}", flow.id,
                     around_.rulings.policy().rule_name(flow.rule), flows::name(flow.action));
+    marks(flow.mark, flow.dscp);
+    say_marks();
     bandwidths(flow.rule);
     if (flow.upstream != base::Endpoint{}) {
       out_.upstream = flow.upstream.to_string();
@@ -167,7 +171,22 @@ class Explainer {
     out_.upstream = plan.upstream == base::Endpoint{} ? "" : plan.upstream.to_string();
     out_.to_tunnel = plan.peer_tunnel == flows::kNone32 ? "" : tunnel_name(plan.peer_tunnel);
     out_.says = says(decision);
+    say_marks();
     bandwidths(decision.rule);
+  }
+
+  void marks(std::uint32_t mark, flows::Dscp dscp) {
+    out_.mark = mark;
+    out_.dscp = dscp == flows::kOwnDscp ? "" : flows::dscp_text(dscp);
+  }
+
+  void say_marks() {
+    if (out_.mark != 0) {
+      out_.says += ", marked " + mark_text(out_.mark);
+    }
+    if (!out_.dscp.empty()) {
+      out_.says += ", with DSCP " + out_.dscp;
+    }
   }
 
   void bandwidths(std::uint16_t number) {

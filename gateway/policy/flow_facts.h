@@ -13,6 +13,7 @@
 #include "flows/flow_key.h"
 #include "gateway/flow/host_names.h"
 #include "gateway/onramp/tunnel.h"
+#include "gateway/policy/carried_rate.h"
 #include "gateway/policy/flow_rate.h"
 
 namespace gateway {
@@ -26,8 +27,15 @@ struct FlowFacts {
   KnownNames names{};                                          // of the destination
   const FlowRate* new_flows = nullptr;                         // the tunnel's, this flow included
   std::uint32_t open_flows = 0;                                // the tunnel's
+  const CarriedRate* carried = nullptr;                        // the tunnel's
+  std::uint64_t carried_bytes = 0;                             // the tunnel's, in all so far
   base::Instant now{};
   std::chrono::system_clock::time_point wall_time{};
+
+  /// That the tunnel carries now. Divides: only for rules that ask.
+  [[nodiscard]] std::uint64_t bits_per_second() const {
+    return carried == nullptr ? 0 : carried->bits_per_second(carried_bytes, now);
+  }
 };
 
 class FlowKeeper;

@@ -1,5 +1,6 @@
 #include "gateway/policy/policy.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -20,6 +21,8 @@ bool decides_like(const Rule& one, const Rule& other) {
 Policy::Policy(const Settings& settings, std::vector<std::uint16_t> numbers)
     : rules_(settings.rules),
       index_(settings.rules, settings.tenants),
+      asks_for_bit_rate_(std::ranges::any_of(
+          settings.rules, [](const Rule& rule) { return rule.match.bit_rate.has_value(); })),
       numbers_(std::move(numbers)) {
   CHECK(rules_.size() <= kMostRules);
   for (std::size_t i = numbers_.size(); i < rules_.size(); ++i) {
@@ -50,7 +53,9 @@ Decision Policy::decision_of(std::size_t position, const FlowFacts& facts) const
           .then_downgrade = rule.then == Then::kDowngrade,
           .redirect = rule.redirect,
           .log = rule.log,
-          .name = compiled_[position].name_of(facts)};
+          .name = compiled_[position].name_of(facts),
+          .mark = rule.mark.value_or(0),
+          .dscp = rule.dscp.value_or(flows::kOwnDscp)};
 }
 
 std::size_t Policy::position_of(std::uint16_t number) const {

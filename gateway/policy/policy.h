@@ -27,6 +27,8 @@ struct Decision {
   bool log = false;                        // a line is wanted
   bool is_over_limit = false;              // the rule lets no more flows begin now
   flows::NameIndex name = flows::kNoName;  // of the destination, that the rule asked for
+  std::uint32_t mark = 0;                  // for the flow to carry; 0: none
+  flows::Dscp dscp = flows::kOwnDscp;      // the same
 
   friend bool operator==(const Decision&, const Decision&) = default;
 };
@@ -51,6 +53,8 @@ class Policy {
   /// What follows if the rule at this position decides; behind the last, the default.
   [[nodiscard]] Decision decision_of(std::size_t position, const FlowFacts& facts) const;
 
+  /// Whether a rule asks how much a tunnel carries.
+  [[nodiscard]] bool asks_for_bit_rate() const { return asks_for_bit_rate_; }
   [[nodiscard]] std::size_t rule_count() const { return rules_.size(); }
   [[nodiscard]] const Rule& rule(std::size_t position) const { return rules_[position]; }
   /// As decide() asks it.
@@ -69,6 +73,7 @@ class Policy {
   std::vector<CompiledRule> compiled_;
   std::vector<Rule> rules_;
   RuleIndex index_;
+  bool asks_for_bit_rate_;
   std::vector<std::uint16_t> numbers_;
   std::unordered_map<std::uint16_t, std::size_t> by_number_;
   std::unordered_map<std::string_view, std::size_t> by_name_;  // in rules_

@@ -36,6 +36,7 @@
 #include "gateway/run/hidden_sockets.h"
 #include "gateway/run/resolvers.h"
 #include "gateway/run/supervisor.h"
+#include "gateway/upgrade/socket_marks.h"
 #include "netns/process.h"
 #include "netns/sandbox.h"
 #include "netns/spawn.h"
@@ -314,6 +315,7 @@ int run(const RunOptions& options) {
   if (hooks::may_be_confined(options.app)) {
     confine_gateway(netns::Role::kRun, settings, options.config_path);
   }
+  say_if_marks_stay_inside(settings.rules, LogLevel::kInfo);  // stderr is the command's
   const SignalForwarder forwarder(context, std::move(signals), process->pid);
   asio::posix::stream_descriptor abandoned(context, supervised->supervisor.release());
   abandoned.async_wait(asio::posix::stream_descriptor::wait_read, [&](std::error_code error) {

@@ -11,6 +11,7 @@
 #include "gateway/descriptors.h"
 #include "gateway/gateway.h"
 #include "gateway/log.h"
+#include "gateway/upgrade/socket_marks.h"
 #include "netns/process.h"
 
 namespace gateway {
@@ -103,6 +104,7 @@ int serve(const Settings& settings, const std::string& config_path, hooks::App* 
   } else {
     log_info("not confined: the app has not said that it can be");
   }
+  say_if_marks_stay_inside(settings.rules, LogLevel::kWarn);
   log_info("ready control={}", settings.control_path);
   context.run();
   gateway->reset();

@@ -13,6 +13,7 @@
 #include "flows/segmenter.h"
 #include "gateway/descriptors.h"
 #include "gateway/upgrade/socket_error.h"
+#include "gateway/upgrade/socket_marks.h"
 
 namespace gateway {
 
@@ -111,6 +112,8 @@ base::Result<DatagramUpgrade::Mapping*, Drop> DatagramUpgrade::make_mapping(cons
   mapping.source = source;
   mapping.socket = std::move(socket);
   mapping.discover = mapping.ttl = -1;
+  mapping.mark = 0;
+  mapping.dscp = flows::kOwnDscp;
   mapping.last_used = loop_.now();
   auto& by_use = budgets_[source.tenant].by_use;
   mapping.by_use = by_use.insert(by_use.end(), &mapping);
@@ -194,6 +197,7 @@ void DatagramUpgrade::send(FlowIndex flow, const RawPacket& packet, const Packet
     await_answer(mapping, flow);
   }
   set_path_options(mapping, parsed);
+  set_marks(mapping, flows_[flow]);
   auto rest = content(packet, parsed);
   const std::size_t each = packet.vnet.is_gso() ? packet.vnet.gso_bytes : rest.size();
   do {  // once for a datagram of 0 bytes, too
@@ -226,6 +230,16 @@ void DatagramUpgrade::set_path_options(Mapping& mapping, const Packet& parsed) {
   const int ttl = parsed.ttl - 1;
   if (std::exchange(mapping.ttl, ttl) != ttl) {
     set_option(mapping.socket, mapping.is_v4(), IP_TTL, IPV6_UNICAST_HOPS, ttl);
+  }
+}
+
+// The flows of a mapping may be of several rules.
+void DatagramUpgrade::set_marks(Mapping& mapping, const Flow& flow) {
+  if (std::exchange(mapping.mark, flow.mark) != flow.mark) {
+    (void)set_mark(mapping.socket, flow.mark);
+  }
+  if (std::exchange(mapping.dscp, flow.dscp) != flow.dscp) {
+    set_dscp(mapping.socket, mapping.is_v4(), flow.dscp);
   }
 }
 

@@ -143,8 +143,10 @@ class DatagramUpgrade {
     std::map<base::Endpoint, std::vector<flows::FlowIndex>> elsewhere;
     base::Instant last_used{};
     std::list<Mapping*>::iterator by_use;
-    int discover = -1;  // IP_MTU_DISCOVER as last set
-    int ttl = -1;       // IP_TTL as last set
+    int discover = -1;                   // IP_MTU_DISCOVER as last set
+    int ttl = -1;                        // IP_TTL as last set
+    std::uint32_t mark = 0;              // SO_MARK as last asked for
+    flows::Dscp dscp = flows::kOwnDscp;  // IP_TOS as last set
   };
   struct ErrorsRead {
     bool any = false;
@@ -157,6 +159,7 @@ class DatagramUpgrade {
   void use(Mapping& mapping);
   void await_answer(Mapping& mapping, flows::FlowIndex flow);
   void set_path_options(Mapping& mapping, const flows::Packet& parsed);
+  void set_marks(Mapping& mapping, const flows::Flow& flow);
   void send_one(Mapping& mapping, flows::FlowIndex flow, std::span<std::byte> content,
                 const RawPacket& packet, const flows::Packet& parsed);
   void send_failed(flows::FlowIndex flow, int error, const ErrorsRead& read,

@@ -17,6 +17,7 @@
 #include "gateway/loop/tcp_socket.h"
 #include "gateway/upgrade/mss.h"
 #include "gateway/upgrade/socket_error.h"
+#include "gateway/upgrade/socket_marks.h"
 #include "nat/rewrite.h"
 
 namespace gateway {
@@ -300,6 +301,8 @@ base::Result<Fd, int> TcpUpgrade::start_dial(const Session& session) {
   if (is_reserved(socket)) {
     return base::Unexpected{EMFILE};
   }
+  mark_socket(socket, upstream.address.is_v4(), flows_[session.flow].mark,
+              flows_[session.flow].dscp);
   if (const int error = source_ports_.connect(socket, upstream, loop_.now()); error != 0) {
     return base::Unexpected{error};
   }

@@ -149,7 +149,8 @@ TEST(FlowSnapshot, RefusesAHeaderThatContradictsItself) {
   };
   const std::array lies{
       Lie{offsetof(RegionHeader, magic), 1, 8, "not a flow region"},
-      Lie{offsetof(RegionHeader, layout_version), 1, 4, "layout version is 1, expected 4"},
+      Lie{offsetof(RegionHeader, layout_version), 1, 4,
+          "layout version is 1, expected 5: reader and gateway must be of one version"},
       Lie{offsetof(RegionHeader, record_bytes), 64, 4, "record size is 64, expected"},
       Lie{offsetof(RegionHeader, capacity), 0, 4, "impossible capacity 0"},
       Lie{offsetof(RegionHeader, capacity), 0x80000001, 4, "impossible capacity"},

@@ -62,6 +62,9 @@ void check_accepted(const Settings& settings) {
       CHECK(std::ranges::all_of(allowed.tenants, [&](auto& name) { return names.contains(name); }));
     }
   }
+  for (const gateway::Rule& rule : settings.rules) {
+    CHECK(rule.mark != 0U && (!rule.dscp || number(*rule.dscp) <= flows::kMostDscp));
+  }
   CHECK(settings.flows.max > 0 && settings.flows.timeouts.udp.count() > 0);
   const gateway::Policy policy(settings);  // aborts when a rule names a tenant that is not there
   CHECK(policy.rule_count() == settings.rules.size());

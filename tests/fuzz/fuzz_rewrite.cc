@@ -1,8 +1,10 @@
 // Any packet that parses: with other bytes in its payload and its checksum renewed, it parses, and
 // its checksum is right. And with new ends it parses to exactly those and its checksum is right,
-// all other bytes are as before, and the old ends give the old bytes back. The same for its MSS.
+// all other bytes are as before, and the old ends give the old bytes back. The same for its MSS,
+// and for its code point.
 //
-// The input: two times 16 bytes of address and 2 of port, 2 bytes of MSS, then a PacketInput.
+// The input: two times 16 bytes of address and 2 of port, 2 bytes of MSS and code point, then a
+// PacketInput.
 
 #include <algorithm>
 #include <cstdint>
@@ -13,6 +15,7 @@
 #include "base/check.h"
 #include "flows/packet.h"
 #include "flows/reply.h"
+#include "nat/ds_field.h"
 #include "nat/payload_change.h"
 #include "nat/rewrite.h"
 #include "tests/fuzz/packet_input.h"
@@ -122,6 +125,17 @@ void check_clamp(const Bytes& before, const VnetHeader& vnet, const Packet& pack
   CHECK(without_checksums(twice, packet) == without_checksums(after, packet));
 }
 
+void check_dscp(const Bytes& before, const VnetHeader& vnet, const Packet& packet,
+                flows::Dscp dscp) {
+  Bytes after = before;
+  nat::set_dscp(after, dscp);
+  const auto again = flows::parse(after, vnet);
+  CHECK(again.has_value());
+  CHECK(again->traffic_class == (flows::ds_field(dscp) | (packet.traffic_class & 3U)));
+  nat::set_dscp(after, flows::Dscp(packet.traffic_class >> 2U));
+  CHECK(without_checksums(after, packet) == without_checksums(before, packet));
+}
+
 void check_renewal(const Bytes& before, const VnetHeader& vnet, const Packet& packet) {
   Bytes after = before;
   for (std::size_t i = packet.payload_offset; i < after.size(); i += 3) {
@@ -148,13 +162,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto input = fuzz::packet_input(all.subspan(kPacketOffset));
   const Bytes bytes = fuzz::repaired(input.packet, input.vnet);
   const auto packet = flows::parse(bytes, input.vnet);
-  if (!packet || packet->is_fragment) {
+  if (!packet) {
+    return 0;
+  }
+  const auto number = load_be<std::uint16_t>(all, 2 * kEndBytes);
+  check_dscp(bytes, input.vnet, *packet, flows::Dscp(number % (flows::kMostDscp + 1)));
+  if (packet->is_fragment) {
     return 0;
   }
   check_rewrite(bytes, input.vnet, *packet, ends_for(all, *packet));
   if (!flows::is_icmp_error(*packet)) {  // whose payload is a packet
     check_renewal(bytes, input.vnet, *packet);
   }
-  check_clamp(bytes, input.vnet, *packet, load_be<std::uint16_t>(all, 2 * kEndBytes));
+  check_clamp(bytes, input.vnet, *packet, number);
   return 0;
 }

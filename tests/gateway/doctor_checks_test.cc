@@ -109,6 +109,13 @@ TEST(Doctor, MissingIpv6IsAWarning) {
   EXPECT_THAT(judge_ipv6({.socket_error = 0, .disabled = true}).cure, HasSubstr("disable_ipv6=0"));
 }
 
+TEST(Doctor, MarksThatStayInsideAreSaidAndNoLack) {
+  EXPECT_THAT(judge_socket_marks(true).what, HasSubstr("reaches sockets"));
+  const Finding inside = judge_socket_marks(false);
+  EXPECT_EQ(inside.mark, Mark::kOk);
+  EXPECT_THAT(inside.what, HasSubstr("CAP_NET_RAW"));
+}
+
 TEST(Doctor, RootIsWarned) {
   EXPECT_EQ(judge_user(0).mark, Mark::kWarn);
   EXPECT_EQ(judge_user(1000).mark, Mark::kOk);

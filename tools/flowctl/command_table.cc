@@ -17,6 +17,7 @@ constexpr std::string_view kFilterTerms =
   protocol=tcp|udp|icmp|icmpv6             or the number
   state=dialing|syn_received|established|closing|time_wait
   action=upgrade|forward|reject|drop|downgrade  then=downgrade|nothing
+  mark=NUMBER  dscp=ef|af41|...|none       what the rule has given the flow; 23 or 0x17
   name=HOST  name=*.DOMAIN                 what the destination was looked up as
   source=END  destination=END              END: ADDRESS, PREFIX, :PORT, ADDRESS:PORT, PREFIX:PORT;
   upstream=END                             IPv6 before a port stands in brackets

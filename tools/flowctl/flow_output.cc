@@ -142,6 +142,8 @@ void print_flow_text(Output& output, const Flow& flow, const FlowNames& names, s
       {"upstream", gateway::has_upstream(flow) ? endpoint_text(flow.upstream) : "none"},
       {"action", action_text(flow)},
       {"rule", base::printable(names.rule)},
+      {"mark", flow.mark == 0 ? "none" : gateway::mark_text(flow.mark)},
+      {"dscp", flow.dscp == flows::kOwnDscp ? "its own" : flows::dscp_text(flow.dscp)},
       {"state", std::string(flows::name(flow.state))},
       {"age", human_duration(milliseconds_between(flow.created_ns, now_ns))},
       {"idle", human_duration(milliseconds_between(flow.last_seen_ns, now_ns))},

@@ -578,10 +578,12 @@ TEST(ConfigLoader, ReadsWhatARuleCanAsk) {
       "      zone: \"-05:30\"\n"
       "      new_flows: \"> 100/s\"\n"
       "      open_flows: \">50\"\n"
+      "      bit_rate: \">20Mbit/s\"\n"
       "    action: drop\n"
+      "    mark: 0x17\n"
       "    limit: 600/m\n"
       "    log: true\n"
-      "  - {name: elsewhere, redirect: \"192.0.2.7:8080\"}\n"
+      "  - {name: elsewhere, redirect: \"192.0.2.7:8080\", mark: 23, dscp: af41}\n"
       "  - {name: six, action: upgrade, redirect: \"2001:db8::7\", bandwidth: 2500kbit/s}\n");
   ASSERT_EQ(settings.rules.size(), 3u);
   const RuleMatch& match = settings.rules[0].match;
@@ -595,6 +597,10 @@ TEST(ConfigLoader, ReadsWhatARuleCanAsk) {
   EXPECT_EQ(match.zone, Zone{std::int16_t{-330}});
   EXPECT_EQ(match.new_flows, (Rate{100, std::chrono::seconds(1)}));
   EXPECT_EQ(match.open_flows, 50u);
+  EXPECT_EQ(match.bit_rate, BitRate{20'000'000});
+  EXPECT_EQ(settings.rules[0].mark, 23u);
+  EXPECT_EQ(settings.rules[1].mark, 23u);
+  EXPECT_EQ(settings.rules[1].dscp, flows::Dscp{34});
   EXPECT_EQ(settings.rules[0].limit, (Rate{600, 1min}));
   EXPECT_EQ(settings.rules[2].bandwidth, BitRate{2'500'000});
   EXPECT_TRUE(settings.rules[0].log);

@@ -180,6 +180,7 @@ RuleMatch any_match(Dice& dice) {
   }
   match.new_flows = dice.maybe(Rate{dice.roll(1'000) + 1, std::chrono::minutes(1)});
   match.open_flows = dice.maybe(dice.roll(9));
+  match.bit_rate = dice.maybe(BitRate{dice.one_of<std::uint64_t>({8'000, 12'345})});
   return match;
 }
 
@@ -201,6 +202,8 @@ Settings any_settings(std::uint32_t seed) {
     rule.redirect = dice.maybe(Redirect{*base::IpAddress::parse("::1"), base::Port{80}});
     rule.limit = dice.maybe(Rate{5, std::chrono::hours(1)});
     rule.bandwidth = dice.maybe(BitRate{1'000'000'000});
+    rule.mark = dice.maybe(dice.one_of<std::uint32_t>({1, 0x17, 0xffffffff}));
+    rule.dscp = dice.maybe(flows::Dscp{dice.one_of<std::uint8_t>({0, 1, 46, 63})});
     rule.log = dice.heads();
     settings.rules.push_back(rule);
   }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -37,6 +38,7 @@ struct Script {
   std::string rule, tenant, tunnel, user;
   std::string ended_with;  // the context that flow_end has found
   flows::WireCount up;
+  std::vector<std::uint32_t> marks;  // of the flow, at each call
 };
 
 class Scripted final : public hooks::ShardHooks,
@@ -51,6 +53,7 @@ class Scripted final : public hooks::ShardHooks,
     script_.ruled = start.ruled;
     script_.rule = start.rule;
     script_.tenant = start.flow.tenant;
+    script_.marks.push_back(start.flow.mark);
     script_.tunnel = start.flow.tunnel.name;
     script_.user = start.flow.tunnel.label("user").value_or("");
     if (!script_.remembered.empty()) {
@@ -65,6 +68,7 @@ class Scripted final : public hooks::ShardHooks,
     const auto* remembered = ended.flow.context.get<std::string>();
     script_.ended_with = remembered == nullptr ? "nothing" : *remembered;
     script_.up = ended.up;
+    script_.marks.push_back(ended.flow.mark);
   }
   EgressRuling egress_decide(const hooks::EgressStart& /*start*/) override {
     return std::move(script_.egress);
@@ -79,6 +83,8 @@ Settings settings() {
   small.flows.max = 16;
   small.nat.bindings = 16;
   small.rules = {{.name = "web", .match = {}, .action = Action::kUpgrade}};
+  small.rules.front().mark = 0x17;
+  small.rules.front().dscp = flows::Dscp{46};
   return small;
 }
 
@@ -110,7 +116,9 @@ class HookDeskTest : public testing::Test {
                .action = decision.action,
                .rule = decision.rule,
                .upstream = packet_.destination,
-               .state = flows::FlowState::kEstablished},
+               .state = flows::FlowState::kEstablished,
+               .mark = decision.mark,
+               .dscp = decision.dscp},
               now_)
         .value();
   }
@@ -147,6 +155,15 @@ TEST_F(HookDeskTest, AppHasTheLastWord) {
   EXPECT_TRUE(decide().then_downgrade);
   script_.ruling = FlowRuling::redirect(*base::Endpoint::parse("127.0.0.1:9"));
   EXPECT_EQ(decide().redirect->address.to_string(), "127.0.0.1");
+}
+
+TEST_F(HookDeskTest, MarkIsSeenFromTheFirstHookToTheLastWhateverTheAppDecides) {
+  const Decision ruled = decide();
+  keeper_.end(open(ruled), flows::EndReason::kClosed);
+  EXPECT_EQ(script_.marks, (std::vector<std::uint32_t>{0x17, 0x17}));
+  script_.ruling = FlowRuling::forward();
+  EXPECT_EQ(decide().mark, ruled.mark);
+  EXPECT_EQ(decide().dscp, flows::Dscp{46});
 }
 
 TEST_F(HookDeskTest, AnswerThatIsTheRulesOwnLeavesTheRule) {

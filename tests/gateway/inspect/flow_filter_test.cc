@@ -24,8 +24,8 @@ const flows::Flow kFlow = flow_of("10.1.2.3:40000", "[2001:db8::1]:443");
 const std::string kAmounts =
     "age, idle, up, down, bytes, up_packets, down_packets, packets with < or >";
 const std::string kKnown =
-    "tenant, tunnel, protocol, state, action, rule, name, source, destination, upstream, then, "
-    "id; " +
+    "tenant, tunnel, protocol, state, action, rule, mark, dscp, name, source, destination, "
+    "upstream, then, id; " +
     kAmounts;
 
 bool matches(const std::string& text, const flows::Flow& flow = kFlow) {
@@ -127,6 +127,21 @@ TEST(FlowFilter, IdUpstreamAndThen) {
   EXPECT_TRUE(matches("upstream=192.0.2.0/24:8443", flow));
   flow.peer_tunnel = 5;
   EXPECT_TRUE(matches("then=downgrade", flow));
+}
+
+TEST(FlowFilter, MarkAndCodePointAreWhatTheRuleHasGiven) {
+  flows::Flow flow = kFlow;
+  EXPECT_TRUE(matches("mark=0 dscp=none", flow));
+  EXPECT_FALSE(matches("dscp=cs0", flow)) << "which is a code point, too";
+  flow.mark = 0x17;
+  flow.dscp = flows::Dscp{46};
+  EXPECT_TRUE(matches("mark=23 mark=0x17 dscp=ef dscp=46", flow));
+  EXPECT_FALSE(matches("mark=17", flow));
+  EXPECT_FALSE(matches("dscp=af41", flow));
+  EXPECT_EQ(error_of("mark=0x"),
+            "filter: mark: '0x' is not a number of 32 bits, such as 23 or 0x17");
+  EXPECT_NE(error_of("mark=4294967296"), "");
+  EXPECT_NE(error_of("dscp=64").find("a number from 0 to 63, or none"), std::string::npos);
 }
 
 TEST(FlowFilter, EveryKeyForCompletionIsOneThatItKnows) {

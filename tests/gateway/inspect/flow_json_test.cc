@@ -54,6 +54,22 @@ TEST(FlowJson, UpgradeThatIsDowngradedAgainSaysSo) {
   EXPECT_EQ(facts_of(flow, 0).find("then"), std::string::npos);
 }
 
+TEST(FlowJson, MarkAndCodePointAreThereWhereTheRuleHasGivenThem) {
+  auto flow = tcp_flow();
+  flow.mark = 0xffffffff;
+  flow.dscp = flows::Dscp{46};
+  EXPECT_NE(facts_of(flow, 0).find(R"("rule":"web","mark":4294967295,"dscp":"ef","state":)"),
+            std::string::npos);
+  flow.mark = 0;
+  flow.dscp = flows::Dscp{0};
+  EXPECT_NE(facts_of(flow, 0).find(R"("rule":"web","dscp":"cs0","state":)"), std::string::npos);
+}
+
+TEST(FlowJson, MarkReadsInHexadecimal) {
+  EXPECT_EQ(mark_text(1), "0x1");
+  EXPECT_EQ(mark_text(0xffffffff), "0xffffffff");
+}
+
 TEST(FlowJson, FlowWithoutAnUpstreamHasNullThere) {
   auto flow = tcp_flow();
   flow.upstream = {};

@@ -146,10 +146,12 @@ class PolicyFacts : public testing::Test {
 
   std::map<std::string, std::string> labels_ = {{"user", "alice"}, {"team", "red"}};
   FlowRate rate_;
+  CarriedRate carried_;
   FlowFacts facts_{.key = kWeb,
                    .tunnel = "laptop-17",
                    .labels = &labels_,
                    .new_flows = &rate_,
+                   .carried = &carried_,
                    .now = base::Instant(std::chrono::hours(1))};
 };
 
@@ -224,6 +226,37 @@ TEST_F(PolicyFacts, NewFlowsMustBeExceededInTheSpan) {
   facts_.now += std::chrono::seconds(3);
   EXPECT_FALSE(matches("new_flows: '>1/s'"));
   EXPECT_TRUE(matches("new_flows: '>9/m'"));
+}
+
+TEST_F(PolicyFacts, BitRateMustBeExceededInTheLastSecond) {
+  carried_.look(1'000'000, facts_.now);
+  facts_.now += CarriedRate::kSpan;
+  facts_.carried_bytes = 1'000'000 + 125'000;
+  EXPECT_FALSE(matches("bit_rate: '>1Mbit/s'"));
+  ++facts_.carried_bytes;
+  EXPECT_TRUE(matches("bit_rate: '>1Mbit/s'"));
+  EXPECT_TRUE(matches("bit_rate: '> 999kbit/s'"));
+  facts_.carried = nullptr;
+  EXPECT_FALSE(matches("bit_rate: '>8kbit/s'")) << "the tunnel is not known";
+}
+
+TEST(Policy, KnowsWhetherARuleAsksHowMuchATunnelCarries) {
+  EXPECT_FALSE(policy("- {name: r, action: upgrade, bandwidth: 1Gbit/s}").asks_for_bit_rate());
+  EXPECT_TRUE(
+      policy("- {name: r, action: drop, match: {bit_rate: '>1Gbit/s'}}").asks_for_bit_rate());
+}
+
+TEST(Policy, DecisionHasTheRulesMarkAndCodePoint) {
+  const Policy rules = policy(
+      "- {name: marked, match: {protocol: tcp}, action: upgrade, mark: 0x17, dscp: ef}\n"
+      "- {name: rest, action: upgrade}\n");
+  const Decision marked = rules.decide({kWeb, kOutside});
+  EXPECT_EQ(marked.mark, 23U);
+  EXPECT_EQ(marked.dscp, flows::Dscp{46});
+  const Decision rest =
+      rules.decide({key(Protocol::kUdp, "100.64.0.2:1", "192.0.2.1:53"), kOutside});
+  EXPECT_EQ(rest.mark, 0U);
+  EXPECT_EQ(rest.dscp, flows::kOwnDscp);
 }
 
 TEST_F(PolicyFacts, TimeAndDayAreThoseOfTheZone) {
