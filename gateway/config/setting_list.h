@@ -371,10 +371,12 @@ void describe(V& v, Rule& rule) {
           "shown: flowctl, the audit log, events, hooks. The kernel has it of the sockets to\n"
           "upstreams (SO_MARK), for routing and filters, where the gateway may set it: with\n"
           "CAP_NET_RAW when it starts, which it keeps if a rule marks; `liftgate doctor` says so.");
-  v.value("dscp", rule.dscp, DscpKind{},
-          "What the rule's flows ask of the network (RFC 2474): cs0 to cs7, af11 to af43, ef, va,\n"
-          "le, or 0 to 63. It is in all packets that the gateway sends for them, to upstreams and\n"
-          "tunnels, in place of what they had; ECN is left alone. No privilege is needed.");
+  v.value(
+      "dscp", rule.dscp, DscpKind{},
+      "What the rule's flows ask of the network (RFC 2474): cs0 to cs7, af11 to af43, ef, va,\n"
+      "le, or 0 to 63. It is in all of their packets that leave, to upstreams and to tunnels, in\n"
+      "place of what they had; ECN is left alone. No privilege is needed. RSTs and ICMP errors\n"
+      "of the gateway's own making do not have it.");
   v.value("log", rule.log, BoolKind{},
           "One line to stderr for each flow that the rule decides; at most 20 a second.");
   const bool never_redirected =
