@@ -9,6 +9,8 @@ std::string_view name(TcpPhase phase) {
   switch (phase) {
     case TcpPhase::kOpening:
       return "opening";
+    case TcpPhase::kAnswered:
+      return "answered";
     case TcpPhase::kOpen:
       return "open";
     case TcpPhase::kClosingByInitiator:
@@ -28,6 +30,8 @@ TcpPhase next(TcpPhase phase, Side sender, TcpFlags flags) {
   const bool initiator = sender == Side::kInitiator;
   switch (phase) {
     case TcpPhase::kOpening:
+      return initiator ? phase : TcpPhase::kAnswered;
+    case TcpPhase::kAnswered:
       if (!initiator || !flags.ack()) {
         return phase;
       }

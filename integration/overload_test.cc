@@ -284,6 +284,35 @@ TEST(Budget, NewFlowsOfATunnelAreSoManyInATime) {
   EXPECT_EQ(gateway.flowctl({"stats"}).at("flows_opened"), 8);
 }
 
+// An ACK behind a SYN costs a flood nothing, and is no answer.
+TEST(Budget, ForwardedConnectionIsHalfOpenUntilItsResponderHasAnswered) {
+  constexpr std::uint64_t kMost = 10;
+  const GatewayProcess gateway({.tenants = "- {name: acme, id: 1, max_half_open: 10}"});
+  const auto server = TunnelConnection::open(gateway.onramp(), {.addresses = {"100.64.9.9/32"}});
+  const auto flood = TunnelConnection::open(gateway.onramp(), {.addresses = {"10.0.0.0/8"}});
+  gateway.wait_for_tunnels(2);
+  const auto from = [](std::uint64_t i) { return tcp(address(i) + ":1024", "100.64.9.9:80"); };
+  for (std::uint64_t i = 0; i < kMost; ++i) {
+    flood.send(from(i).syn().build());
+    flood.send(from(i).ack(1).build());
+    flood.send(from(i).ack(1).payload("GET / HTTP/1.1").build());
+  }
+  const auto half_open = [&] {
+    return gateway.flowctl({"tenants"}).at(0).at("half_open").get<std::uint64_t>();
+  };
+  EXPECT_TRUE(eventually([&] { return gateway.flows().size() == kMost; }));
+  EXPECT_EQ(half_open(), kMost);
+  flood.send(from(kMost).syn().build());
+  EXPECT_TRUE(eventually([&] {
+    const auto dropped = drops(gateway);
+    return dropped.at("half_open_limit") + dropped.at("gave_way") == 1;
+  }));
+
+  server.send(tcp("100.64.9.9:80", address(kMost - 1) + ":1024").syn().ack(1001).build());
+  flood.send(from(kMost - 1).ack(1001).build());
+  EXPECT_TRUE(eventually([&] { return half_open() == kMost - 1; }));
+}
+
 TEST(Budget, ConnectionsBeyondTheirNumberAreRefusedAsProhibited) {
   const GatewayProcess gateway(
       {.tenants = "- {name: acme, id: 1, max_connections: 2}", .flows = kQuickTimeWait});

@@ -235,18 +235,18 @@ void FlowKeeper::follow_phase(FlowIndex index, flows::Side sender, flows::TcpFla
   Flow& flow = table_[index];
   const flows::TcpPhase before =
       std::exchange(flow.tcp_phase, flows::next(flow.tcp_phase, sender, flags));
-  if (flow.tcp_phase == before) {
-    return;
+  if (flow.action == flows::Action::kForward && flow.tcp_phase != before) {
+    if (flow.tcp_phase == flows::TcpPhase::kClosed) {
+      retire(index, reason_of_close(sender, flags), now);  // nobody but its segments tells
+      return;
+    }
+    if (flow.state == FlowState::kSynReceived && flow.tcp_phase >= flows::TcpPhase::kOpen) {
+      flow.state = FlowState::kEstablished;
+      follow_wait(index);
+    }
   }
-  if (flow.action == flows::Action::kForward && flow.tcp_phase == flows::TcpPhase::kClosed) {
-    retire(index, reason_of_close(sender, flags), now);  // nobody but its segments tells
-    return;
-  }
-  if (flow.action == flows::Action::kForward && flow.state == FlowState::kSynReceived) {
-    flow.state = FlowState::kEstablished;
-    follow_wait(index);
-  }
-  if (flow.state == FlowState::kEstablished && flow.tcp_phase > flows::TcpPhase::kOpen) {
+  // Not with an RST: its kernel may not believe it (RFC 5961 3.2), and if it does, its relay tells.
+  if (flow.state == FlowState::kEstablished && flags.fin()) {
     flow.state = FlowState::kClosing;
   }
 }
@@ -358,6 +358,7 @@ base::Duration FlowKeeper::timeout(const Flow& flow) const {
   }
   switch (flow.tcp_phase) {  // forwarded or refused: only its segments tell
     case flows::TcpPhase::kOpening:
+    case flows::TcpPhase::kAnswered:
       return timeouts_.tcp_handshake;
     case flows::TcpPhase::kOpen:
     case flows::TcpPhase::kClosingByInitiator:

@@ -18,22 +18,34 @@ constexpr TcpFlags kAck{TcpFlags::kAck};
 constexpr TcpFlags kFin{TcpFlags::kAck | TcpFlags::kFin};
 constexpr TcpFlags kRst{TcpFlags::kRst};
 
-constexpr auto kAllPhases = {kOpening, kOpen, kClosingByInitiator, kClosingByResponder, kClosed};
+constexpr auto kAllPhases = {kOpening, kAnswered, kOpen, kClosingByInitiator, kClosingByResponder,
+                             kClosed};
 constexpr auto kBothSides = {kInitiator, kResponder};
 
-TEST(TcpPhase, StaysOpeningWhileTheSynIsUnanswered) {
-  EXPECT_EQ(next(kOpening, kInitiator, kSyn), kOpening);
-  EXPECT_EQ(next(kOpening, kResponder, kSynAck), kOpening);
+// A flood may well send an ACK, or a FIN, behind each SYN.
+TEST(TcpPhase, StaysOpeningWhateverTheInitiatorSendsToNobody) {
+  for (const TcpFlags flags : {kSyn, kSynAck, kAck, kFin}) {
+    EXPECT_EQ(next(kOpening, kInitiator, flags), kOpening);
+  }
+}
+
+// A SYN of the responder's own is one, too: both may open at once (RFC 9293 3.5).
+TEST(TcpPhase, IsAnsweredByWhateverTheResponderSends) {
+  for (const TcpFlags flags : {kSyn, kSynAck, kAck, kFin}) {
+    EXPECT_EQ(next(kOpening, kResponder, flags), kAnswered);
+  }
 }
 
 TEST(TcpPhase, OpensWithTheInitiatorsAckAndNotWithTheResponders) {
-  EXPECT_EQ(next(kOpening, kResponder, kAck), kOpening);
-  EXPECT_EQ(next(kOpening, kInitiator, kAck), kOpen);
+  EXPECT_EQ(next(kAnswered, kInitiator, kSyn), kAnswered);
+  EXPECT_EQ(next(kAnswered, kResponder, kAck), kAnswered);
+  EXPECT_EQ(next(kAnswered, kInitiator, kAck), kOpen);
+  EXPECT_EQ(next(kAnswered, kInitiator, kSynAck), kOpen);
 }
 
 TEST(TcpPhase, FinThatCompletesTheHandshakeCountsAsBoth) {
-  EXPECT_EQ(next(kOpening, kInitiator, kFin), kClosingByInitiator);
-  EXPECT_EQ(next(kOpening, kResponder, kFin), kOpening);
+  EXPECT_EQ(next(kAnswered, kInitiator, kFin), kClosingByInitiator);
+  EXPECT_EQ(next(kAnswered, kResponder, kFin), kAnswered);
 }
 
 TEST(TcpPhase, StaysOpenWhileDataFlows) {
@@ -76,6 +88,7 @@ TEST(TcpPhase, NothingLeavesClosed) {
 
 TEST(TcpPhase, HasANameForEach) {
   EXPECT_EQ(name(kOpening), "opening");
+  EXPECT_EQ(name(kAnswered), "answered");
   EXPECT_EQ(name(kOpen), "open");
   EXPECT_EQ(name(kClosingByInitiator), "closing_by_initiator");
   EXPECT_EQ(name(kClosingByResponder), "closing_by_responder");

@@ -1,12 +1,13 @@
 // FlowModel: what FlowKeeper and its bindings must do, said as slowly and plainly as possible.
 //
-// One std::map of flows, one list of slots, no wheel, no hash, no indices. Whoever drives it does
-// everything twice, here and there, and then compares (fuzz_nat_model.cc).
+// One std::map of flows, one list of slots, no wheel, no hash, no indices, no linked lines. Whoever
+// drives it does everything twice, here and there, and then compares (fuzz_nat_model.cc).
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "flows/flow.h"
 #include "flows/packet.h"
 #include "gateway/config/settings.h"
+#include "gateway/flow/waiting_flows.h"
 
 namespace fuzz {
 
@@ -34,6 +36,10 @@ struct ModelFlow {
   flows::WireCount up;
   flows::WireCount down;
   unsigned replies = 0;
+  bool was_open = false;  // TCP: its handshake has been finished
+  std::optional<gateway::Wait> waits;
+  std::uint64_t place = 0;  // among those that wait for the same: the least is the first
+  base::Instant began{};
   base::Instant seen{};
   base::Instant looked_at{};  // when the timer that runs is due
 
@@ -46,6 +52,9 @@ struct ModelFlow {
   }
   [[nodiscard]] std::uint32_t& tunnel_of(bool initiator) {
     return initiator == (action != flows::Action::kDowngrade) ? tunnel : peer;
+  }
+  [[nodiscard]] bool is_half_open() const {
+    return waits == gateway::Wait::kDial || waits == gateway::Wait::kHandshake;
   }
 };
 
@@ -77,7 +86,8 @@ class FlowModel {
 
   Flows flows;
   gateway::Timeouts timeouts;
-  std::map<std::uint32_t, std::uint32_t> most_of;  // by tenant
+  std::map<std::uint32_t, std::uint32_t> most_of;            // by tenant
+  std::map<std::uint32_t, std::uint32_t> most_half_open_of;  // by tenant
   bool audit_is_full = false;
 
   /// Every flow is asked, in both directions.
@@ -102,6 +112,17 @@ class FlowModel {
     return count([&](const ModelFlow& flow) { return flow.peer == tunnel; });
   }
 
+  [[nodiscard]] std::uint32_t half_open_of(std::uint32_t tenant) const {
+    return count(
+        [&](const ModelFlow& flow) { return flow.key.tenant == tenant && flow.is_half_open(); });
+  }
+  [[nodiscard]] std::uint32_t waiting_of_tenant(std::uint32_t tenant) const {
+    return count([&](const ModelFlow& flow) { return flow.key.tenant == tenant && flow.waits; });
+  }
+  [[nodiscard]] std::uint32_t waiting_of_tunnel(std::uint32_t tunnel) const {
+    return count([&](const ModelFlow& flow) { return flow.tunnel == tunnel && flow.waits; });
+  }
+
   static std::size_t slots_needed(const ModelFlow& flow) {
     if (!flow.is_tcp()) {
       return 0;
@@ -123,18 +144,51 @@ class FlowModel {
     if (flows.size() >= most_) {
       return flows::Drop::kFlowTableFull;
     }
+    const std::uint32_t tenant = flow.key.tenant;
+    if (flow.is_tcp() && !flow.is_denied() &&
+        half_open_of(tenant) >= most_half_open_of.at(tenant)) {
+      return flows::Drop::kHalfOpenLimit;
+    }
     if (slots_needed(flow) > slots_.free()) {
       return flows::Drop::kNoFreeBinding;
     }
     return std::nullopt;
   }
 
+  /// The flow that ends for one that `tunnel` of `tenant` begins, where it has met `limit`: the
+  /// drawing of gateway/flow/waiting_flows.h. Each tenant has `tunnels`.
+  std::optional<std::uint64_t> giving_way(flows::Drop limit, std::uint32_t tenant,
+                                          std::uint32_t tunnel, std::uint32_t tunnels,
+                                          base::Instant now) {
+    using enum gateway::Wait;
+    if (limit == flows::Drop::kDialLimit) {
+      return longest_waiting(tenant, {kDial}, tunnel, tunnels, now);
+    }
+    if (limit == flows::Drop::kHalfOpenLimit) {
+      return longest_waiting(tenant, {kDial, kHandshake}, tunnel, tunnels, now);
+    }
+    if (limit != flows::Drop::kTenantFlowLimit && limit != flows::Drop::kFlowTableFull) {
+      return std::nullopt;
+    }
+    const std::size_t share = most_ / most_of.size();
+    const bool is_entitled =
+        limit == flows::Drop::kFlowTableFull && count_of_tenant(tenant) < share;
+    for (const auto& [other, most] : most_of) {
+      if (is_entitled && count_of_tenant(other) > share && waiting_of_tenant(other) > 0) {
+        return longest_waiting(other, {kDial, kHandshake, kAnswer}, std::nullopt, tunnels, now);
+      }
+    }
+    return longest_waiting(tenant, {kDial, kHandshake, kAnswer}, tunnel, tunnels, now);
+  }
+
   void begin(ModelFlow flow, base::Instant now) {
+    flow.began = now;
     flow.seen = now;
     flow.looked_at = now + timeout(flow);
     for (std::size_t i = slots_needed(flow); i > 0; --i) {
       flow.slots.push_back(slots_.claim());
     }
+    follow_wait(flow);
     CHECK(flows.emplace(flow.id, flow).second);  // no id twice
   }
 
@@ -148,13 +202,14 @@ class FlowModel {
     flows.erase(found);
   }
 
-  void enter(ModelFlow& flow, flows::FlowState state, base::Instant now) const {
+  void enter(ModelFlow& flow, flows::FlowState state, base::Instant now) {
     flow.state = state;
+    follow_wait(flow);
     flow.seen = now;
     flow.looked_at = now + timeout(flow);
   }
 
-  void retire(ModelFlow& flow, flows::EndReason reason, base::Instant now) const {
+  void retire(ModelFlow& flow, flows::EndReason reason, base::Instant now) {
     if (flow.reason == flows::EndReason::kNone) {
       flow.reason = reason;
     }
@@ -163,7 +218,7 @@ class FlowModel {
   }
 
   void pass(ModelFlow& flow, bool from_initiator, const flows::WireCount& wire,
-            const flows::Packet& packet, base::Instant now) const {
+            const flows::Packet& packet, base::Instant now) {
     flows::WireCount& total = from_initiator ? flow.up : flow.down;
     total.packets += wire.packets;
     total.bytes += wire.bytes;
@@ -172,26 +227,28 @@ class FlowModel {
     }
     flow.seen = now;
     flow.replies += from_initiator ? 0 : 1;
-    if (!flow.is_tcp()) {
-      return;
+    if (flow.is_tcp()) {
+      follow_segment(flow, from_initiator, packet, now);
     }
+    follow_wait(flow);
+  }
+
+  void follow_segment(ModelFlow& flow, bool from_initiator, const flows::Packet& packet,
+                      base::Instant now) {
     const flows::TcpPhase before = flow.phase;
     flow.phase = phase_after(before, from_initiator, packet.tcp_flags);
-    if (flow.phase == before) {
-      return;
-    }
     const bool forwards = flow.action == flows::Action::kForward;
-    if (forwards && flow.phase == flows::TcpPhase::kClosed) {
+    if (forwards && flow.phase != before && flow.phase == flows::TcpPhase::kClosed) {
       const auto by_reset =
           from_initiator ? flows::EndReason::kResetByClient : flows::EndReason::kResetByUpstream;
       retire(flow, packet.tcp_flags.rst() ? by_reset : flows::EndReason::kClosed, now);
       return;
     }
-    if (forwards && flow.state == flows::FlowState::kSynReceived) {
+    if (forwards && flow.state == flows::FlowState::kSynReceived &&
+        flow.phase != flows::TcpPhase::kOpening && flow.phase != flows::TcpPhase::kAnswered) {
       flow.state = flows::FlowState::kEstablished;
     }
-    if (flow.state == flows::FlowState::kEstablished && flow.phase != flows::TcpPhase::kOpen &&
-        flow.phase != flows::TcpPhase::kOpening) {
+    if (flow.state == flows::FlowState::kEstablished && packet.tcp_flags.fin()) {
       flow.state = flows::FlowState::kClosing;
     }
   }
@@ -235,6 +292,70 @@ class FlowModel {
         flows.begin(), flows.end(), [&](const auto& flow) { return wanted(flow.second); }));
   }
 
+  static std::optional<gateway::Wait> wait_of(const ModelFlow& flow) {
+    if (flow.is_denied() || (!flow.is_tcp() && flow.replies == 0)) {
+      return gateway::Wait::kAnswer;
+    }
+    if (!flow.is_tcp() || flow.was_open) {
+      return std::nullopt;
+    }
+    if (flow.state == flows::FlowState::kDialing) {
+      return gateway::Wait::kDial;
+    }
+    return flow.state == flows::FlowState::kSynReceived ? gateway::Wait::kHandshake
+                                                        : gateway::Wait::kAnswer;
+  }
+
+  void follow_wait(ModelFlow& flow) {
+    flow.was_open = flow.was_open || flow.state == flows::FlowState::kEstablished ||
+                    flow.state == flows::FlowState::kClosing;
+    if (const auto now = wait_of(flow); now != flow.waits) {
+      flow.waits = now;
+      flow.place = ++last_place_;
+    }
+  }
+
+  ModelFlow* first_that_waits(std::uint32_t tenant, gateway::Wait wait) {
+    ModelFlow* first = nullptr;
+    for (auto& [id, flow] : flows) {
+      if (flow.key.tenant == tenant && flow.waits == wait &&
+          (first == nullptr || flow.place < first->place)) {
+        first = &flow;
+      }
+    }
+    return first;
+  }
+
+  // `wanting`: the tenant's own tunnel; nothing: it is for another tenant.
+  std::optional<std::uint64_t> longest_waiting(std::uint32_t tenant,
+                                               std::initializer_list<gateway::Wait> kinds,
+                                               std::optional<std::uint32_t> wanting,
+                                               std::uint32_t tunnels, base::Instant now) {
+    const auto has_its_part = [&](std::uint32_t tunnel) {
+      return waiting_of_tunnel(tunnel) * tunnels >= waiting_of_tenant(tenant);
+    };
+    constexpr int kMostLooks = 8;
+    for (int looks = 0; looks < kMostLooks; ++looks) {
+      ModelFlow* oldest = nullptr;
+      for (const gateway::Wait kind : kinds) {
+        ModelFlow* first = first_that_waits(tenant, kind);
+        if (first != nullptr && (oldest == nullptr || first->began < oldest->began)) {
+          oldest = first;
+        }
+      }
+      if (oldest == nullptr) {
+        return std::nullopt;
+      }
+      if (has_its_part(oldest->tunnel)) {
+        const bool is_too_soon =
+            wanting && has_its_part(*wanting) && now < oldest->began + std::chrono::seconds(1);
+        return is_too_soon ? std::nullopt : std::optional(oldest->id);
+      }
+      oldest->place = ++last_place_;
+    }
+    return std::nullopt;
+  }
+
   [[nodiscard]] base::Duration tcp_timeout(const ModelFlow& flow) const {
     if (flow.state == flows::FlowState::kDialing || flow.state == flows::FlowState::kSynReceived) {
       return timeouts.tcp_handshake;
@@ -248,8 +369,9 @@ class FlowModel {
     if (flow.phase == flows::TcpPhase::kClosed) {
       return timeouts.tcp_time_wait;
     }
-    return flow.phase == flows::TcpPhase::kOpening ? timeouts.tcp_handshake
-                                                   : timeouts.tcp_established;
+    return flow.phase == flows::TcpPhase::kOpening || flow.phase == flows::TcpPhase::kAnswered
+               ? timeouts.tcp_handshake
+               : timeouts.tcp_established;
   }
 
   // The drawing of flows/tcp_phase.h.
@@ -258,10 +380,13 @@ class FlowModel {
     if (flags.rst()) {
       return kClosed;
     }
-    if (phase == kOpening && initiator && flags.ack()) {
+    if (phase == kOpening) {
+      return initiator ? kOpening : kAnswered;
+    }
+    if (phase == kAnswered && initiator && flags.ack()) {
       phase = kOpen;
     }
-    if (!flags.fin() || phase == kOpening) {
+    if (!flags.fin() || phase == kAnswered) {
       return phase;
     }
     if (phase == kOpen) {
@@ -272,6 +397,7 @@ class FlowModel {
 
   std::size_t most_;
   ModelSlots slots_;
+  std::uint64_t last_place_ = 0;
 };
 
 }  // namespace fuzz

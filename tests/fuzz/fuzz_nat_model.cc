@@ -1,7 +1,8 @@
 // Any sequence of packets, socket events, reloads and time against the gateway's FlowKeeper, its
 // table, its timers and its bindings; after every step they must be what a slow and obvious model
 // says (flow_model.h): the same flow for a packet, from either side; the same slots, none of them
-// two flows'; counters that add up; and for each flow one start and one end in the audit log.
+// two flows'; counters that add up; the same flow that gives way where a limit is met; and for each
+// flow one start and one end in the audit log.
 //
 // Every step is three bytes: what happens, to which of 16 keys, and how. 16 keys of two tenants
 // with two tunnels each meet a table of 1 to 12 flows and 1 to 8 slots.
@@ -143,7 +144,7 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
         audit_(model_),
         settings_(settings_for(most_flows, slots)),
         region_(gateway::FlowRegion::create(flows::FlowTable::region_bytes(most_flows)).value()),
-        quota_(most_flows),
+        quota_(most_flows, kTenants),
         keeper_(region_, settings_, {.low = most_flows, .high = slots}, audit_, now_,
                 {.shard = 0, .quota = quota_}),
         tunnels_move_(tunnels_move) {
@@ -156,6 +157,7 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
       }
     }
     set_limits(12, 12);
+    set_half_open_limits(12);
     set_timeouts(0);
   }
 
@@ -274,7 +276,27 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
     return expected;
   }
 
+  // As PacketPath: where a limit is met, somebody may give way, and then it is tried once more.
   void begin(const FlowKey& key, Tunnel& from, std::uint8_t how) {
+    if (const auto limit = try_to_begin(key, from, how); limit && makes_room(*limit, from)) {
+      try_to_begin(key, from, how);
+    }
+  }
+
+  bool makes_room(flows::Drop limit, Tunnel& wanting) {
+    const auto id = model_.giving_way(limit, wanting.tenant().settings.id, wanting.id(),
+                                      kTunnelsOfATenant, now_);
+    const auto index = keeper_.giving_way(limit, wanting, now_);
+    CHECK(index.has_value() == id.has_value());
+    if (!index) {
+      return false;
+    }
+    CHECK(keeper_[*index].id == *id);
+    keeper_.end(*index, EndReason::kEvicted);
+    return true;
+  }
+
+  std::optional<flows::Drop> try_to_begin(const FlowKey& key, Tunnel& from, std::uint8_t how) {
     constexpr std::array kActions = {Action::kUpgrade, Action::kUpgrade,   Action::kForward,
                                      Action::kReject,  Action::kDowngrade, Action::kUpgrade,
                                      Action::kDrop,    Action::kUpgrade};
@@ -306,7 +328,7 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
     CHECK(index.has_value() == !refusal.has_value());
     if (!index) {
       CHECK(index.error() == *refusal);
-      return;
+      return refusal;
     }
     flow.id = keeper_[*index].id;
     model_.begin(flow, now_);
@@ -314,12 +336,14 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
       keeper_[*index].attachment = next_attachment_++;
       model_.flows.at(flow.id).is_served = true;
     }
+    return std::nullopt;
   }
 
   // To a flow that is there: its dial, its relay, an operator.
   void socket_event(std::uint8_t number, std::uint8_t how) {
     ModelFlow* flow = model_.find(key_number(number));
-    if (flow == nullptr) {
+    if (flow == nullptr) {  // it is not even opened: its tenant dials as much as it may
+      makes_room(flows::Drop::kDialLimit, *tunnel(key_number(number).tenant, how % 2));
       return;
     }
     const FlowIndex index = keeper_.find(flow->key).value().index;
@@ -405,6 +429,7 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
         break;
       case 1:
         set_limits(which % 16U, which / 16U);
+        set_half_open_limits(how / 4U % 16U);
         break;
       case 2:
         model_.audit_is_full = (which & 1U) != 0;
@@ -438,6 +463,7 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
     });
     CHECK(tunnel(tenant, which)->flows == 0 && tunnel(tenant, which)->peer_flows == 0);
     keeper_.remove_tunnel(*tunnel(tenant, which));
+    --tenants_[tenant - 1]->tunnels;
     open_tunnel(tenant, which);
   }
 
@@ -445,6 +471,7 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
     auto& place = tunnels_[(tenant - 1) * kTunnelsOfATenant + which];
     place = std::make_unique<ModelTunnel>(next_tunnel_++, tunnels_move_, *tenants_[tenant - 1]);
     keeper_.add_tunnel(*place);
+    ++tenants_[tenant - 1]->tunnels;
   }
   Tunnel* tunnel(std::uint32_t tenant, std::size_t which) {
     return tunnels_[(tenant - 1) * kTunnelsOfATenant + which].get();
@@ -454,6 +481,13 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
     model_.most_of = {{1, one}, {2, two}};
     tenants_[0]->settings.max_flows = one;
     tenants_[1]->settings.max_flows = two;
+  }
+
+  void set_half_open_limits(std::uint32_t most) {
+    model_.most_half_open_of = {{1, most}, {2, most}};
+    for (const auto& tenant : tenants_) {
+      tenant->settings.max_half_open = most;
+    }
   }
 
   void set_timeouts(std::uint8_t choice) {
@@ -501,6 +535,7 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
     CHECK(flow.tunnel == model.tunnel && flow.peer_tunnel == model.peer);
     CHECK(flow.state == model.state && flow.tcp_phase == model.phase);
     CHECK(flow.end_reason == model.reason);
+    CHECK(keeper_.waits(up->index) == model.waits.has_value());
     CHECK((flow.attachment != flows::kNone32) == model.is_served);
     CHECK(flow.up.packets == model.up.packets && flow.up.bytes == model.up.bytes);
     CHECK(flow.down.packets == model.down.packets && flow.down.bytes == model.down.bytes);
@@ -534,10 +569,12 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
   void check_counts() {
     for (const auto& tenant : tenants_) {
       CHECK(tenant->flows == model_.count_of_tenant(tenant->settings.id));
+      CHECK(tenant->half_open() == model_.half_open_of(tenant->settings.id));
     }
     for (const auto& tunnel : tunnels_) {
       CHECK(tunnel->flows == model_.count_of_tunnel(tunnel->id()));
       CHECK(tunnel->peer_flows == model_.count_of_peer(tunnel->id()));
+      CHECK(tunnel->waiting == model_.waiting_of_tunnel(tunnel->id()));
     }
   }
 

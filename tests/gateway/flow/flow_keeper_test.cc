@@ -141,5 +141,27 @@ TEST_F(FlowKeeperTest, RefusedFlowsAreNotMeasured) {
   EXPECT_EQ(keeper_.histograms().of(FlowHistogram::kDurationUdp).buckets[0].count, 0U);
 }
 
+TEST_F(FlowKeeperTest, AckThatAnswersNobodyMakesNoForwardedConnection) {
+  const FlowIndex flow =
+      open(tcp(kClient, kServer).syn(), Action::kForward, FlowState::kSynReceived);
+  pass(flow, Side::kInitiator, tcp(kClient, kServer).syn());
+  pass(flow, Side::kInitiator, tcp(kClient, kServer).ack(1001));
+  pass(flow, Side::kInitiator, tcp(kClient, kServer).ack(1001).payload("GET /"));
+  EXPECT_EQ(keeper_[flow].state, FlowState::kSynReceived);
+  EXPECT_EQ(tenant_.half_open(), 1U);
+  EXPECT_FALSE(lives_after(settings_.flows.timeouts.tcp_handshake + 1s));
+}
+
+// RFC 5961: the kernel that has the connection decides, and its relay tells.
+TEST_F(FlowKeeperTest, RstOfAnUpgradedFlowIsNotBelievedBeforeItsKernelDoes) {
+  const FlowIndex flow = open(tcp(kClient, kServer).syn(), Action::kUpgrade, FlowState::kDialing);
+  keeper_.set_state(flow, FlowState::kEstablished, now_);
+  pass(flow, Side::kInitiator, tcp(kClient, kServer).rst());
+  EXPECT_EQ(keeper_[flow].state, FlowState::kEstablished);
+  EXPECT_TRUE(flows::is_over(keeper_[flow])) << "a SYN asks the kernel";
+  pass(flow, Side::kResponder, tcp(kServer, kClient).ack(1001).fin());
+  EXPECT_EQ(keeper_[flow].state, FlowState::kClosing);
+}
+
 }  // namespace
 }  // namespace gateway
