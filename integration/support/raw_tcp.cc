@@ -36,13 +36,16 @@ class DirectWay final : public PacketWay {
     bytes.resize(static_cast<std::size_t>(size));
     return bytes;
   }
-  [[nodiscard]] std::string address() const override { return "10.71.0.2"; }
+  [[nodiscard]] base::IpAddress address_to(const base::IpAddress& server) const override {
+    return integration::address(server.is_v4() ? "10.71.0.2" : "fd00:71::2");
+  }
 
  private:
   static netns::TunConfig config() {
     netns::TunConfig config;
     config.name = "direct0";
-    config.addresses = {{integration::address("10.71.0.1"), 24}};
+    config.addresses = {{integration::address("10.71.0.1"), 24},
+                        {integration::address("fd00:71::1"), 64}};
     config.mtu_bytes = kMtu;
     config.vnet_header = false;
     config.offload = false;
@@ -61,12 +64,14 @@ class GatewayWay final : public PacketWay {
     }
   }
   std::optional<Bytes> receive(base::Duration limit) override { return tunnel_.receive(limit); }
-  [[nodiscard]] std::string address() const override { return "100.64.0.2"; }
+  [[nodiscard]] base::IpAddress address_to(const base::IpAddress& server) const override {
+    return integration::address(server.is_v4() ? "100.64.0.2" : "fd00:64::2");
+  }
 
  private:
   GatewayProcess gateway_;
-  TunnelConnection tunnel_ =
-      TunnelConnection::open(gateway_.onramp(), {.addresses = {"100.64.0.2/32"}, .mtu = kMtu});
+  TunnelConnection tunnel_ = TunnelConnection::open(
+      gateway_.onramp(), {.addresses = {"100.64.0.2/32", "fd00:64::2/128"}, .mtu = kMtu});
 };
 
 std::string ranges_of(const std::vector<unsigned>& sack, std::uint32_t first) {
@@ -142,7 +147,7 @@ RawTcp::RawTcp(PacketWay& way, const base::Endpoint& server, std::uint16_t port,
                std::uint32_t first_sequence)
     : way_(way),
       server_(server),
-      self_{integration::address(way.address()), base::Port{port}},
+      self_{way.address_to(server.address), base::Port{port}},
       first_(first_sequence) {}
 
 void RawTcp::send(const Out& out) {

@@ -43,7 +43,8 @@ class PacketWay {
   virtual ~PacketWay() = default;
   virtual void send(const Bytes& packet) = 0;
   virtual std::optional<Bytes> receive(base::Duration limit) = 0;
-  [[nodiscard]] virtual std::string address() const = 0;  // the client's own
+  /// The client's own, of the family of `server`.
+  [[nodiscard]] virtual base::IpAddress address_to(const base::IpAddress& server) const = 0;
 };
 std::unique_ptr<PacketWay> direct_way();
 /// With a gateway of its own.
