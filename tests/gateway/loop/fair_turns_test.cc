@@ -25,6 +25,10 @@ class FairTurnsTest : public testing::Test {
       if (--left == 0 && dies) {
         turns->forget(*this);
       }
+      if (comes_back) {
+        comes_back();
+        return {.packets = packets, .bytes = packets * bytes, .more = false};
+      }
       return {.packets = packets, .bytes = packets * bytes, .more = left > 0 || dies};
     }
     char name = '?';
@@ -32,6 +36,7 @@ class FairTurnsTest : public testing::Test {
     std::size_t bytes = 1400;
     int left = 1'000'000;
     bool dies = false;
+    std::function<void()> comes_back;  // who has nothing more at once, but soon
     std::size_t served = 0;
     FairTurns* turns = nullptr;
     std::vector<char>* order = nullptr;
@@ -57,6 +62,15 @@ class FairTurnsTest : public testing::Test {
       }
     });
     loop_.run();
+  }
+  // From now on it leaves its line each time, and stands there again when the loop comes round.
+  void have_it_come_back(Sender& sender, FairTurns::Line& line) {
+    sender.comes_back = [&] { loop_.post([&] { turns_.wants_turn(sender, line); }); };
+  }
+  // What it was served has cost 2 KiB for each packet, besides its bytes.
+  static double cost(const Sender& sender) {
+    return static_cast<double>(sender.served) / static_cast<double>(sender.bytes) *
+           static_cast<double>(sender.bytes + 2048);
   }
   static std::size_t total(const std::vector<Sender*>& senders) {
     return std::accumulate(senders.begin(), senders.end(), std::size_t{0},
@@ -90,12 +104,33 @@ TEST_F(FairTurnsTest, SuperSegmentsArePaidFor) {
   bulk.bytes = 65'000;
   const Sender& plain = add('p', single_);
   run(4000);
-  // By their cost: 2 KiB for each packet, besides its bytes.
-  const auto cost = [](const Sender& sender) {
-    return static_cast<double>(sender.served) / static_cast<double>(sender.bytes) *
-           static_cast<double>(sender.bytes + 2048);
-  };
   EXPECT_NEAR(cost(bulk) / cost(plain), 1.0, 0.05);
+}
+
+TEST_F(FairTurnsTest, WhoLeavesAndComesBackStillOwesWhatItOverdrew) {
+  Sender& bulk = add('b', crowd_);
+  bulk.bytes = 65'000;
+  have_it_come_back(bulk, crowd_);
+  const Sender& plain = add('p', single_);
+  run(4000);
+  EXPECT_NEAR(cost(bulk) / cost(plain), 1.0, 0.05);
+}
+
+TEST_F(FairTurnsTest, WhoHadLittleToReadHasSavedNothingUp) {
+  Sender& sparing = add('s', crowd_);
+  sparing.packets = 1;
+  have_it_come_back(sparing, crowd_);
+  const Sender& plain = add('p', single_);
+  std::size_t before = 0;
+  run(1000, [&] {
+    sparing.packets = kBatch;
+    sparing.comes_back = nullptr;
+    before = plain.served;
+    sparing.served = 0;
+  });
+  ASSERT_GT(sparing.served, 0U);
+  EXPECT_NEAR(static_cast<double>(sparing.served) / static_cast<double>(plain.served - before), 1.0,
+              0.05);
 }
 
 TEST_F(FairTurnsTest, EmptyDatagramsAreNotFree) {
