@@ -208,6 +208,16 @@ TEST_F(PacerTest, NewRateHoldsAtOnce) {
   bound.set_rate(2 * kTenMegabits, now_);
   pass(10s);
   EXPECT_NEAR(static_cast<double>(reader.moved - before), 25'250'000, 50'000);
+  EXPECT_EQ(reader.bounds.share_bytes(), 12'500u) << "what it gives in 5 ms";
+}
+
+// A reload that changes something else.
+TEST_F(PacerTest, SameRateAgainGivesNoNewBurst) {
+  Bandwidth bound(kTenMegabits, now_);
+  const Bounds bounds{.rule = &bound};
+  bounds.take(200'000, now_);
+  bound.set_rate(kTenMegabits, now_);
+  EXPECT_FALSE(bounds.admit_packets({.packets = 1, .bytes = 100}, now_));
 }
 
 TEST_F(PacerTest, WhoWaitsForASlowRateGoesOnWhenItIsFaster) {
@@ -232,6 +242,16 @@ TEST_F(PacerTest, CountsHowOftenAndHowLongItHeldBack) {
   EXPECT_EQ(count.waits, reader.turns + 1);
   EXPECT_GT(count.waited, 9s) << "it has waited nearly all the time";
   EXPECT_LE(count.waited, 10s);
+}
+
+TEST_F(PacerTest, CountsWhatSomebodyHasWaitedWhoStillDoes) {
+  Bandwidth bound(8'000, now_);
+  Bounds{.rule = &bound}.take(100'000, now_);
+  Reader reader(*this, {.rule = &bound});
+  reader.run();
+  pass(10s);
+  EXPECT_EQ(bound.count(now_).waiting_now, 1u);
+  EXPECT_EQ(bound.count(now_).waited, 10s);
 }
 
 TEST_F(PacerTest, PacketsBeyondTheBoundAreDroppedAndCounted) {
