@@ -101,6 +101,46 @@ TEST_F(PacerTest, SetsNoAlarmWhileNobodyWaits) {
   EXPECT_FALSE(reader.is_waiting());
 }
 
+// However little a turn moves: credit for it is there long before the next alarm.
+TEST_F(PacerTest, AlarmRingsAtMost500TimesASecond) {
+  Bandwidth bound(10 * kTenMegabits, now_);
+  Reader reader(*this, {.rule = &bound});
+  reader.most = 1'500;
+  reader.run();
+  pass(10s);
+  EXPECT_LE(rings_, 5'000u);
+  EXPECT_NEAR(static_cast<double>(reader.moved), 126'250'000, 125'000);
+}
+
+TEST_F(PacerTest, WhoComesAfterAllOthersHaveGoneIsServed) {
+  Bandwidth bound(kTenMegabits, now_);
+  Reader first(*this, {.rule = &bound});
+  first.run();
+  first.stopped = true;
+  pass(1s);
+  EXPECT_FALSE(first.is_waiting());
+  Reader late(*this, {.rule = &bound});
+  late.run();
+  EXPECT_TRUE(late.is_waiting());
+  const std::uint64_t burst = late.moved;
+  pass(1s);
+  EXPECT_NEAR(static_cast<double>(late.moved - burst), 1'250'000, 2 * 6'250);
+}
+
+TEST_F(PacerTest, EveryBoundsLineIsServedHoweverManyStandInAnothers) {
+  Bandwidth crowded(kTenMegabits, now_);
+  Bandwidth bound(kTenMegabits, now_);
+  Reader one(*this, {.rule = &crowded});
+  Reader other(*this, {.rule = &crowded});
+  Reader alone(*this, {.rule = &bound});
+  for (Reader* reader : {&one, &other, &alone}) {
+    reader->run();
+  }
+  pass(10s);
+  EXPECT_NEAR(static_cast<double>(one.moved + other.moved), 12'625'000, 12'500);
+  EXPECT_NEAR(static_cast<double>(alone.moved), 12'625'000, 12'500);
+}
+
 TEST_F(PacerTest, EverybodyInLineGetsTheSame) {
   Bandwidth bound(kTenMegabits, now_);
   std::vector<std::unique_ptr<Reader>> readers;
