@@ -407,6 +407,27 @@ TEST_F(PacedRelayTest, ResetOfOneThatWaitsReachesTheOtherEnd) {
   EXPECT_EQ(outcome(), TcpRelay::Outcome::kResetByClient);
 }
 
+// Else one relay would keep the loop from all others, and a bound would be overdrawn.
+TEST(Pump, MovesItsShareInATurnAndNoMore) {
+  constexpr std::size_t kShare = 10'000;
+  const std::string bytes = pattern(6 * kShare);
+  PipePool pipes;
+  Pair up = connected_pair();
+  Pair down = connected_pair();
+  Pump pump;
+  ASSERT_TRUE(send_all(up.far, bytes));
+  for (int waiting = 0; waiting < static_cast<int>(bytes.size());) {
+    ASSERT_EQ(::ioctl(up.near.get(), SIOCINQ, &waiting), 0);
+  }
+  for (std::size_t turn = 1; turn <= 4; ++turn) {
+    EXPECT_EQ(pump.run(up.near, down.near, pipes, false, kShare), Pump::Step::kBudget);
+    EXPECT_EQ(pump.moved_bytes(), turn * kShare);
+  }
+  std::string got(4 * kShare, '\0');
+  EXPECT_EQ(::recv(down.far.get(), got.data(), got.size(), MSG_WAITALL), std::ssize(got));
+  EXPECT_EQ(got, bytes.substr(0, got.size()));
+}
+
 // EMFILE is a handled state: without a pipe, bytes go through all the same.
 TEST(PipePool, RelayWorksWithoutASinglePipe) {
   EventLoop loop = EventLoop::create().value();
