@@ -95,6 +95,16 @@ TEST(BindingTable, FindRefusesPortsBesideTheRange) {
   }
 }
 
+// Far behind the range, slot 2^33 + 1 is not slot 1.
+TEST(BindingTable, FindRefusesAddressesBeyond32BitsOfSlots) {
+  BindingTable table(range_of(7));
+  for (std::uint32_t i = 0; i < 7; ++i) {
+    ASSERT_TRUE(table.claim(FlowIndex{i}));
+  }
+  EXPECT_EQ(table.find(endpoint("[fd00:6c67::fffe]:65534")), BindingIndex{1});
+  EXPECT_FALSE(table.find(endpoint("[fd00:6c67::aaab:aaa9]:65533")));
+}
+
 TEST(BindingTable, FindForgetsAReleasedSlot) {
   BindingTable table(range_of(7));
   const BindingIndex binding = table.claim(FlowIndex{1}).value();

@@ -1,5 +1,6 @@
 #include "nat/icmp_error_rewrite.h"
 
+#include <string>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -169,7 +170,9 @@ TEST(ReadQuote, WhatDoesNotShowItsPortsIsNoFlow) {
         test_support::ip(1, "2001:db8::1", "fd00::1").payload("\b ICMP in IPv6").build(),
         udp(kRemote6, kClient6).extension(0).payload("x").build(),
         udp(kRemote6, kClient6).extension(43).payload("x").build(),
-        test_support::ip(44, kSix, "fd00::1").payload("\x2c 44 in 44, and more").build(),
+        test_support::ip(44, kSix, "fd00::1")
+            .payload(std::string("\x2c\0\0\0", 4) + "44 in 44, and more")
+            .build(),
         test_support::ip(51, kSix, "fd00::1").payload("authentication").build(),
         udp(kRemote6, kClient6).extension(60).payload("x").build()}) {
     const Bytes error =
