@@ -428,6 +428,61 @@ TEST(Pump, MovesItsShareInATurnAndNoMore) {
   EXPECT_EQ(got, bytes.substr(0, got.size()));
 }
 
+TEST(Pump, KeepsWhatTheReceiverDoesNotTakeYet) {
+  PipePool pipes;
+  Pair up = connected_pair();
+  Pair down = connected_pair();
+  Pump pump;
+  std::string filling;
+  const std::string chunk = pattern(50'000);
+  for (ssize_t sent = 0; sent >= 0;) {
+    sent = ::send(down.near.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    filling += chunk.substr(0, static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
+  }
+  ASSERT_EQ(errno, EAGAIN);
+  ASSERT_TRUE(send_all(up.far, "later"));
+  pollfd readable{.fd = up.near.get(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&readable, 1, 10'000), 1);
+
+  EXPECT_EQ(pump.run(up.near, down.near, pipes, false), Pump::Step::kBlocked);
+  EXPECT_TRUE(pump.is_blocked());
+  EXPECT_EQ(pump.moved_bytes(), 0u);
+  EXPECT_EQ(pipes.in_use(), 1u) << "it waits in a pipe";
+
+  std::string got(filling.size(), '\0');
+  ASSERT_EQ(::recv(down.far.get(), got.data(), got.size(), MSG_WAITALL), std::ssize(got));
+  pollfd writable{.fd = down.near.get(), .events = POLLOUT, .revents = 0};
+  ASSERT_EQ(::poll(&writable, 1, 10'000), 1);
+  EXPECT_EQ(pump.run(up.near, down.near, pipes, false), Pump::Step::kIdle);
+  got.resize(5);
+  EXPECT_EQ(::recv(down.far.get(), got.data(), got.size(), MSG_WAITALL), 5);
+  EXPECT_EQ(got, "later");
+  EXPECT_EQ(pipes.in_use(), 0u);
+}
+
+// Without a signal: the process would end.
+TEST(Pump, SaysThatTheReceiverIsGone) {
+  PipePool pipes;
+  Pair up = connected_pair();
+  Pair down = connected_pair();
+  Pump pump;
+  abort_on_close(down.far);
+  down.far.reset();
+  pollfd gone{.fd = down.near.get(), .events = 0, .revents = 0};
+  ASSERT_EQ(::poll(&gone, 1, 10'000), 1);
+  int error = 0;  // whoever asks takes it away; then send(2) says EPIPE
+  socklen_t size = sizeof(error);
+  ASSERT_EQ(::getsockopt(down.near.get(), SOL_SOCKET, SO_ERROR, &error, &size), 0);
+  EXPECT_EQ(error, ECONNRESET);
+  ASSERT_TRUE(send_all(up.far, "to nobody"));
+  pollfd readable{.fd = up.near.get(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&readable, 1, 10'000), 1);
+
+  EXPECT_EQ(pump.run(up.near, down.near, pipes, false), Pump::Step::kWriteFailed);
+  EXPECT_EQ(pump.error(), EPIPE);
+  EXPECT_EQ(pipes.in_use(), 0u);
+}
+
 // EMFILE is a handled state: without a pipe, bytes go through all the same.
 TEST(PipePool, RelayWorksWithoutASinglePipe) {
   EventLoop loop = EventLoop::create().value();
