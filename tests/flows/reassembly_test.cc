@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -19,6 +20,11 @@ using Bytes = test_support::Packet;
 
 constexpr auto kA4 = "10.0.0.1:40000", kB4 = "192.0.2.1:53";
 constexpr auto kA6 = "[fd00::1]:40000", kB6 = "[2001:db8::1]:53";
+
+std::size_t bytes_of(const std::vector<Bytes>& packets) {
+  return std::accumulate(packets.begin(), packets.end(), std::size_t{0},
+                         [](std::size_t sum, const Bytes& packet) { return sum + packet.size(); });
+}
 
 std::vector<Bytes> cut(const Bytes& packet, std::size_t mtu_bytes, std::uint32_t id = 7) {
   std::vector<Bytes> fragments;
@@ -96,6 +102,7 @@ TEST_P(ReassemblyTest, FragmentsInAnyOrderBecomeThePacket) {
     std::ranges::reverse(fragments);
     EXPECT_EQ(add_all(fragments), packet);
     EXPECT_EQ(wire_.packets, fragments.size());
+    EXPECT_EQ(wire_.bytes, bytes_of(fragments));
   }
   EXPECT_EQ(reassembly_.pages(), 0U);
   EXPECT_TRUE(given_up_.empty());
@@ -163,6 +170,7 @@ TEST_P(ReassemblyTest, OverlapGivesThePacketUp) {
     ASSERT_EQ(given_up_.size(), 1U) << what;
     EXPECT_EQ(given_up_[0].reason, Drop::kFragmentOverlap) << what;
     EXPECT_EQ(given_up_[0].wire.packets, 2U) << what;
+    EXPECT_EQ(given_up_[0].wire.bytes, one.size() + other.size()) << what;
   }
 }
 
