@@ -317,6 +317,24 @@ TEST_P(ReassemblyTest, WhenAllIsTakenTheTenantAboveItsShareGives) {
   }
 }
 
+TEST_P(ReassemblyTest, PacketThatAloneNeedsMoreThanItsTenantMayHaveIsGivenUp) {
+  Reassembly small({.pages = 8, .pages_per_tenant = 3}, {1, 2}, *this);
+  const auto give = [&](unsigned offset) {
+    const Bytes fragment = piece(offset, 64, true);
+    const auto parsed = parse(fragment, {});
+    return small.add(Reassembly::key_of(1, 1, *parsed), fragment, *parsed, now_);
+  };
+  for (const unsigned offset : {0U, 16'384U, 32'768U}) {
+    EXPECT_TRUE(give(offset));
+  }
+  EXPECT_EQ(small.pages(), 3U);
+  EXPECT_EQ(give(49'152).error(), Drop::kFragmentLimit);
+  EXPECT_EQ(small.pages(), 0U);
+  ASSERT_EQ(given_up_.size(), 1U);
+  EXPECT_EQ(given_up_[0].reason, Drop::kFragmentLimit);
+  EXPECT_EQ(given_up_[0].wire.packets, 4U);
+}
+
 // A flood of packets that never end costs what the limit says, whatever the offsets.
 TEST_P(ReassemblyTest, EndlessPacketsStayWithinTheLimit) {
   for (std::uint32_t id = 0; id < 500; ++id) {
