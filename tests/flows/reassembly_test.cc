@@ -146,6 +146,20 @@ TEST_P(ReassemblyTest, RepeatedFragmentIsIgnored) {
   EXPECT_EQ(add_all({fragments.begin() + 1, fragments.end() - 1}), packet);
 }
 
+// Its bytes lie in two pages.
+TEST_P(ReassemblyTest, RepeatedLongFragmentIsIgnoredWhereItIsTheSameToTheEnd) {
+  const Bytes packet = datagram().payload(std::size_t{12'000}).id(7).build();
+  const auto fragments = cut(packet, 6'000);
+  EXPECT_FALSE(*add(fragments[0]));
+  EXPECT_EQ(add(fragments[0]).error(), Drop::kFragmentRepeated);
+  for (const std::size_t changed : {std::size_t{100}, fragments[0].size() - 1}) {
+    EXPECT_FALSE(*add(fragments[1]));
+    Bytes other = fragments[1];
+    other[changed] ^= std::byte{1};
+    EXPECT_EQ(add(other).error(), Drop::kFragmentOverlap) << changed;
+  }
+}
+
 // RFC 1858, RFC 5722: whatever the order, nothing of the packet gets through.
 TEST_P(ReassemblyTest, OverlapGivesThePacketUp) {
   struct Case {
