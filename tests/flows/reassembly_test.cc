@@ -285,6 +285,20 @@ TEST_P(ReassemblyTest, UnfinishedPacketIsGivenUpInTimeWithItsFirstFragment) {
   EXPECT_EQ(reassembly_.pages(), 0U);
 }
 
+TEST_P(ReassemblyTest, DiscardedPacketIsGivenUpOnceForThatReason) {
+  const Bytes first = piece(0, 64, true);
+  const FragmentKey key = Reassembly::key_of(1, 1, *parse(first, {}));
+  EXPECT_FALSE(*add(first));
+  EXPECT_FALSE(*add(piece(0, 64, true, 8)));
+  reassembly_.discard(key, Drop::kBadFragment);
+  reassembly_.discard(key, Drop::kBadFragment);
+  ASSERT_EQ(given_up_.size(), 1U);
+  EXPECT_EQ(given_up_[0].key.id, 7U);
+  EXPECT_EQ(given_up_[0].reason, Drop::kBadFragment);
+  EXPECT_EQ(given_up_[0].first, first);
+  EXPECT_EQ(reassembly_.packets(), 1U);
+}
+
 TEST_P(ReassemblyTest, HeldFragmentsAreGivenBackAsTheyCame) {
   const std::vector<Bytes> held = {piece(1200, 4800, true), piece(6000, 1000, true),
                                    piece(8000, 513, false)};
