@@ -18,8 +18,8 @@ install(TARGETS liftgate_app ${parts} EXPORT liftgate
 # What gateway/hooks/app.h includes, and no more (tests/repo/package_test.cc).
 install(DIRECTORY base flows DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/liftgate
         FILES_MATCHING PATTERN "*.h")
-set(headers app app_settings connection_hooks context flow_hooks hook_id hook_table lifecycle_hooks
-            packet_hooks
+set(headers address_hooks app app_settings connection_hooks context flow_hooks hook_id hook_table
+            lifecycle_hooks packet_hooks
             pipeline_hooks taken_connection tunnel_hooks)
 list(TRANSFORM headers REPLACE "(.+)" "gateway/hooks/\\1.h")
 install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/liftgate/gateway/hooks)

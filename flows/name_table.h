@@ -51,6 +51,11 @@ class NameTable {
   void use(NameIndex index);
   void release(NameIndex index);
 
+  /// The record of the name; nothing: it has none.
+  [[nodiscard]] std::optional<NameIndex> find(std::string_view text) const {
+    const auto known = by_text_.find(text);
+    return known == by_text_.end() ? std::nullopt : std::optional(known->second);
+  }
   [[nodiscard]] std::string_view text(NameIndex index) const;
   [[nodiscard]] std::size_t size() const { return by_text_.size(); }
 

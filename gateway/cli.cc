@@ -84,7 +84,8 @@ Examples:
 
 constexpr const char* kHooksExamples =
     R"(An app is a gateway that an author has extended: a program of its own with the commands of this
-one, whose `hooks` says which hooks it has.
+one, whose `hooks` says which hooks it has. The rules of the file are the first app of each, and are
+asked before it.
 
 Examples:
   liftgate hooks

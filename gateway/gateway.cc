@@ -93,7 +93,7 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
     Shard& shard = *gateway->shards_[number];
     if (gateway->app_ != nullptr) {
       if (auto hooks = gateway->app_->take_shard(number)) {
-        shard.set_hooks(std::move(hooks));
+        shard.set_app(std::move(hooks), app->info().name);
       }
     }
     gateway->last_said_.push_back(shard.first_status());
@@ -389,9 +389,6 @@ base::Result<Explanation, std::string> Gateway::explain(const ExplainQuery& quer
 }
 
 base::Result<HookReport, std::string> Gateway::hooks_of(std::uint64_t flow) {
-  if (app_ == nullptr) {
-    return Unexpected{std::string("this gateway is no app: it has no hooks")};
-  }
   if (settings_.hooks.trace == 0) {
     return Unexpected{std::string("no hooks are written down: hooks.trace is 0")};
   }

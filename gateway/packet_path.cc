@@ -268,8 +268,8 @@ void PacketPath::forget(Tunnel& tunnel) {
 
 void PacketPath::begin(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                        const WireCount& wire) {
-  const Decision decision =
-      decide(tunnel, facts_of(packet, tunnel.tenant(), &tunnel, flows_, loop_.now()), &packet);
+  const Decision decision = hooks_.decide(
+      facts_of(packet, tunnel.tenant(), &tunnel, flows_, loop_.now()), tunnel, &packet);
   const FlowStart start{.packet = packet,
                         .tenant = tunnel.tenant(),
                         .tunnel = tunnel.id(),
@@ -327,11 +327,6 @@ bool PacketPath::makes_room(Tunnel& tunnel, Drop limit) {
   return true;
 }
 
-Decision PacketPath::decide(Tunnel& tunnel, const FlowFacts& facts, const Packet* packet) {
-  const Decision ruled = rulings_.decide(facts);
-  return hooks_ == nullptr ? ruled : hooks_->decide(ruled, facts, tunnel, packet);
-}
-
 void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                       const FlowKeeper::Opening& opening, const WireCount& wire) {
   const flows::FlowKey key = flows::key_of(tunnel.tenant().settings.id, packet);
@@ -355,20 +350,38 @@ void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet
     upgrades_->tcp.open(*index, raw, packet);
     return;
   }
-  if (opening.action == Action::kUpgrade && opening.peer_tunnel == flows::kNone32) {
-    if (const auto lack = upgrades_->datagrams(*index).open(*index)) {
-      dropped(tunnel, *lack);
-      answer_shown(*index,
-                   [&] { return answer(tunnel, raw, packet, Unreachable::kAdminProhibited); });
-      flows_.end(*index, reason_of_lack(*lack));
-      return;
-    }
+  if (opening.action == Action::kUpgrade && opening.peer_tunnel == flows::kNone32 &&
+      !open_datagrams(*index, tunnel, raw, packet)) {
+    return;
   }
   act(*index, tunnel, raw, packet);
   if (flows::is_denied(flows_[*index])) {
     const bool rejected = flows_[*index].action == Action::kReject;
     flows_.retire(*index, rejected ? EndReason::kRejected : EndReason::kDropped, loop_.now());
   }
+}
+
+bool PacketPath::open_datagrams(FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
+                                const Packet& packet) {
+  hooks::DatagramRuling ruling = packet.protocol == Protocol::kUdp ? hooks_.egress_datagrams(index)
+                                                                   : hooks::DatagramRuling::send();
+  if (ruling.kind == hooks::DatagramRuling::Kind::kRefuse) {
+    // From now on as one that the rules reject, so that nobody is asked again with each datagram.
+    flows_[index].action = Action::kReject;
+    flows_[index].rule = flows::kHookRule;
+    flows_[index].end_reason = EndReason::kBlocked;
+    return true;
+  }
+  if (ruling.kind == hooks::DatagramRuling::Kind::kSendTo) {
+    flows_[index].upstream = ruling.to;
+  }
+  const auto lack = upgrades_->datagrams(index).open(index, std::move(ruling.socket));
+  if (lack) {
+    dropped(tunnel, *lack);
+    answer_shown(index, [&] { return answer(tunnel, raw, packet, Unreachable::kAdminProhibited); });
+    flows_.end(index, reason_of_lack(*lack));
+  }
+  return !lack;
 }
 
 void PacketPath::forward(FlowIndex index, Tunnel& from, const RawPacket& raw, const Packet& packet,

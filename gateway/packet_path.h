@@ -51,11 +51,12 @@ class PacketPath final : public TcpUpgrade::Owner,
     base::SipKey seed;
   };
 
-  PacketPath(EventLoop& loop, FlowKeeper& flows, Rulings& rulings, SandboxLink& sandbox,
-             GatewayAddresses addresses, const Fragments& fragments)
+  PacketPath(EventLoop& loop, FlowKeeper& flows, const Rulings& rulings, HookDesk& hooks,
+             SandboxLink& sandbox, GatewayAddresses addresses, const Fragments& fragments)
       : loop_(loop),
         flows_(flows),
         rulings_(rulings),
+        hooks_(hooks),
         sandbox_(sandbox),
         openings_(loop, *this),
         addresses_(addresses),
@@ -63,8 +64,8 @@ class PacketPath final : public TcpUpgrade::Owner,
 
   /// Before the first packet; the upgrades outlive the path's use.
   void set_upgrades(Upgrades& upgrades) { upgrades_ = &upgrades; }
-  /// The same; without, no app is asked.
-  void set_hooks(HookDesk& hooks);
+  /// The same: the desk has an app, which may want to see packets.
+  void app_is_set();
   /// The same.
   void set_bandwidths(Bandwidths& bandwidths) { bandwidths_ = &bandwidths; }
 
@@ -126,10 +127,12 @@ class PacketPath final : public TcpUpgrade::Owner,
   // The number of flows that may begin in a span of time, if that has been reached.
   std::optional<flows::Drop> rate_met(Tunnel& tunnel);
   bool makes_room(Tunnel& tunnel, flows::Drop limit);
-  // What becomes of a new flow, of which `packet` is the first, or null where it has none.
-  Decision decide(Tunnel& tunnel, const FlowFacts& facts, const flows::Packet* packet);
   void open(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
             const FlowKeeper::Opening& opening, const flows::WireCount& wire);
+  // Gives a flow that is upgraded to datagrams what it sends by. False: it has ended for want of
+  // it.
+  bool open_datagrams(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
+                      const flows::Packet& packet);
   void stop_killed(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
                    flows::FlowMatch match, const flows::WireCount& wire);
   void act(flows::FlowIndex index, Tunnel& tunnel, const RawPacket& raw,
@@ -222,10 +225,10 @@ class PacketPath final : public TcpUpgrade::Owner,
 
   EventLoop& loop_;
   FlowKeeper& flows_;
-  Rulings& rulings_;
+  const Rulings& rulings_;
+  HookDesk& hooks_;
   SandboxLink& sandbox_;
   Upgrades* upgrades_ = nullptr;
-  HookDesk* hooks_ = nullptr;
   Bandwidths* bandwidths_ = nullptr;
   Openings openings_;
   GatewayAddresses addresses_;

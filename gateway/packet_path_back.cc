@@ -151,8 +151,8 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
     return std::nullopt;
   }
   // As if the client had spoken first: who may not be asked may not answer.
-  const Decision decision = decide(
-      *owner, facts_of(key, std::nullopt, owner->tenant(), owner, flows_, loop_.now()), nullptr);
+  const Decision decision = hooks_.decide(
+      facts_of(key, std::nullopt, owner->tenant(), owner, flows_, loop_.now()), *owner, nullptr);
   if (decision.action != Action::kUpgrade || decision.then_downgrade || decision.redirect ||
       decision.is_over_limit) {
     return std::nullopt;

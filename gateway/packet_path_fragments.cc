@@ -30,7 +30,7 @@ bool PacketPath::wants_whole(Tunnel& tunnel, const Packet& head) {
   if (!may_open || !is_upgradable(head)) {
     return false;
   }
-  if (hooks_ != nullptr && hooks_->decides_flows()) {
+  if (hooks_.asks_app_of_flows()) {
     return true;  // it is asked once, with the whole packet
   }
   return rulings_.peek(facts_of(head, tunnel.tenant(), &tunnel, flows_, loop_.now())).action ==

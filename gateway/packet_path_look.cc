@@ -4,9 +4,8 @@
 
 namespace gateway {
 
-void PacketPath::set_hooks(HookDesk& hooks) {
-  hooks_ = &hooks;
-  if (hooks.looks_at_packets()) {
+void PacketPath::app_is_set() {
+  if (hooks_.looks_at_packets()) {
     capture_.look_always();
   }
 }
@@ -22,7 +21,7 @@ bool PacketPath::look(flows::FlowIndex index, flows::Side sender, const Tunnel& 
 }
 
 bool PacketPath::lets_pass(flows::FlowIndex index, flows::Side sender, const RawPacket& raw) {
-  if (hooks_ == nullptr || !hooks_->looks_at_packets()) {
+  if (!hooks_.looks_at_packets()) {
     return true;
   }
   // What has come out of the sandbox has its inside addresses by now, so it is read again.
@@ -30,7 +29,7 @@ bool PacketPath::lets_pass(flows::FlowIndex index, flows::Side sender, const Raw
   if (!packet || packet->is_fragment) {
     return true;  // of a flow that is forwarded, whose packets nobody puts together
   }
-  switch (hooks_->look_at(index, sender, *packet, raw.bytes)) {
+  switch (hooks_.look_at(index, sender, *packet, raw.bytes)) {
     case HookDesk::Look::kPass:
       return true;
     case HookDesk::Look::kChanged:

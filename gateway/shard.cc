@@ -62,8 +62,9 @@ Shard::Shard(const Place& place, EventLoop loop, FlowRegion region, Fd timer, fl
       flows_(region_, place.settings, seed, place.audit, loop_.now(), place.flows),
       sandbox_(loop_, arena_, place.settings.io.coalesce, *this),
       rulings_(place.policy),
+      hooks_(place.settings, flows_, rulings_),
       alarm_(loop_, std::move(timer)),
-      path_(loop_, flows_, rulings_, sandbox_, place.addresses,
+      path_(loop_, flows_, rulings_, hooks_, sandbox_, place.addresses,
             {place.settings.flows.timeouts.fragments, {seed.low, seed.high}}),
       downgrade_(flows_, sandbox_),
       upgrade_(loop_, flows_, sandbox_, downgrade_, place.settings.handshake, {seed.low, seed.high},
@@ -117,11 +118,10 @@ Shard::~Shard() {
   }
 }
 
-void Shard::set_hooks(std::unique_ptr<hooks::ShardHooks> app) {
-  hooks_ = std::make_unique<HookDesk>(std::move(app), settings_, flows_, rulings_);
-  flows_.set_observer(*hooks_);
-  path_.set_hooks(*hooks_);
-  upgrade_.set_hooks(*hooks_);
+void Shard::set_app(std::unique_ptr<hooks::ShardHooks> app, std::string name) {
+  hooks_.set_app(std::move(app), std::move(name));
+  path_.app_is_set();
+  upgrade_.set_hooks(hooks_);
 }
 
 static_assert(flows::ExpiryWheel::kTick == CarriedRate::kTick);

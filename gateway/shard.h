@@ -62,8 +62,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
-  /// From its first flow on, `app` is asked. Before start().
-  void set_hooks(std::unique_ptr<hooks::ShardHooks> app);
+  /// From its first flow on, `app` is asked after the rules. Before start().
+  void set_app(std::unique_ptr<hooks::ShardHooks> app, std::string name);
 
   /// What status() says at first. Before start().
   [[nodiscard]] GatewayStatus first_status() const { return status_now(); }
@@ -180,6 +180,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   FlowKeeper flows_;
   SandboxLink sandbox_;
   Rulings rulings_;
+  HookDesk hooks_;
   TimerAlarm alarm_;
   Pacer pacer_{alarm_};
   Bandwidths bandwidths_;
@@ -192,8 +193,7 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   TcpPublisher tcp_publisher_;
   UdpPublisher udp_publisher_;
   Upgrades upgrades_;
-  const std::size_t number_;         // among the shards
-  std::unique_ptr<HookDesk> hooks_;  // null: there is no app
+  const std::size_t number_;  // among the shards
   const Settings& settings_;
   AuditLog& audit_;
   base::SipKey hash_key_;

@@ -11,7 +11,6 @@
 #include "gateway/log.h"
 #include "gateway/policy/explain.h"
 #include "gateway/policy/flow_plan.h"
-#include "gateway/policy/rejudge.h"
 #include "gateway/shard.h"
 
 namespace gateway {
@@ -81,9 +80,7 @@ std::uint64_t Shard::reload(const std::shared_ptr<const Policy>& policy, const S
 
 std::uint64_t Shard::reload_now(const std::shared_ptr<const Policy>& policy,
                                 const Settings& settings) {
-  if (hooks_ != nullptr) {
-    hooks_->reloaded(settings);
-  }
+  hooks_.reloaded(settings);
   flows_.set_timeouts(settings.flows.timeouts);
   for (const TenantSettings& wanted : settings.tenants) {
     if (const auto tenant = tenants_.find(wanted.name); tenant != tenants_.end()) {
@@ -133,17 +130,17 @@ bool Shard::is_as_ruled(FlowIndex index, const Policy& before) {
   } else if (is_upgraded && flow.key.protocol == flows::Protocol::kIcmpv6) {
     facts.icmp_type = 128;
   }
-  auto decision = rejudge(flow.rule, facts, before, rulings_.policy());
+  const auto decision = hooks_.decide_again(index, facts, before);
   if (!decision) {
     return true;
   }
-  if (hooks_ != nullptr) {
-    decision = hooks_->decide_again(*decision, index, facts);
-  }
+  // Where an app may have taken it, it was by the app's word, which stands.
+  const bool goes_there =
+      !is_upgraded || hooks_.may_take_elsewhere(flow.key.protocol) ||
+      flow.upstream == upstream_of(*decision, flow.key.destination, path_.addresses());
   const bool same = decision->action == flow.action &&
                     decision->then_downgrade == flows::is_upgraded_then_downgraded(flow) &&
-                    (!is_upgraded || flow.upstream == upstream_of(*decision, flow.key.destination,
-                                                                  path_.addresses()));
+                    goes_there;
   if (same) {
     flow.rule = decision->rule;
   }
@@ -172,6 +169,7 @@ base::Result<Explanation, std::string> Shard::explain_now(const ExplainQuery& qu
   }
   return gateway::explain(*packet, query,
                           {.rulings = rulings_,
+                           .hooks = hooks_,
                            .flows = flows_,
                            .addresses = path_.addresses(),
                            .tenant = *tenant->second,
@@ -204,7 +202,7 @@ base::Result<const Tunnel*, std::string> Shard::tunnel_of(const Tenant& tenant,
 }
 
 std::optional<HookReport> Shard::hooks_of(std::uint64_t flow) {
-  return ask([this, flow] { return hooks_ == nullptr ? std::nullopt : hooks_->report_of(flow); });
+  return ask([this, flow] { return hooks_.report_of(flow); });
 }
 
 std::optional<GatewayStatus> Shard::status(base::Duration limit) {
@@ -296,7 +294,7 @@ GatewayStatus Shard::status_now() const {
   status.stats.relayed_up_bytes = relayed.up;
   status.stats.relayed_down_bytes = relayed.down;
   status.stats.sandbox_restarts = sandbox_restarts_;
-  status.stats.hook_failures = hooks_ == nullptr ? 0 : hooks_->failures();
+  status.stats.hook_failures = hooks_.failures();
   status.stats.up = path_.up();
   status.stats.down = path_.down();
   return status;

@@ -28,15 +28,18 @@ GatewayConfig every_hook(const std::string& app) {
           .program = EVERY_HOOK_PROGRAM};
 }
 
-// "hook: answer" of each that has run for the flow, in their order.
+// "hook: answer" of each that has run for the flow, in their order; the rules' with "rules."
+// before.
 Words hooks_of(const GatewayProcess& gateway, std::uint64_t flow) {
   Words calls;
   const auto report = gateway.flowctl({"flow", std::to_string(flow), "--hooks"});
   for (const auto& call : report.at("calls")) {
     const bool failed = call.at("failed");
     const std::string answer = call.at("answer").is_null() ? "" : call.at("answer");
-    calls.push_back(call.at("hook").get<std::string>() + (answer.empty() ? "" : ": " + answer) +
-                    (failed ? " failed" : ""));
+    const bool is_rules = call.at("app") == "rules";
+    EXPECT_TRUE(is_rules || call.at("app") == "every_hook") << call;
+    calls.push_back((is_rules ? "rules." : "") + call.at("hook").get<std::string>() +
+                    (answer.empty() ? "" : ": " + answer) + (failed ? " failed" : ""));
   }
   return calls;
 }
@@ -76,10 +79,16 @@ TEST_F(Hooks, OfAConnectionRunInTheOrderOfTheTable) {
   start("pipeline: watch");
   const auto end = exchange();
   EXPECT_EQ(end.at("reason"), "closed");
-  const Words wanted = {
-      "flow_decide: no_opinion", "egress_decide: connect", "egress_established",
-      "ingress_decide: allow",   "pipeline_decide: watch", "pipeline_bytes: enough",
-      "pipeline_bytes: enough",  "ingress_close",          "flow_end"};
+  const Words wanted = {"rules.flow_decide: upgrade",
+                        "flow_decide: no_opinion",
+                        "egress_decide: connect",
+                        "egress_established",
+                        "ingress_decide: allow",
+                        "pipeline_decide: watch",
+                        "pipeline_bytes: enough",
+                        "pipeline_bytes: enough",
+                        "ingress_close",
+                        "flow_end"};
   EXPECT_EQ(hooks_of(*gateway_, flow_id(end)), wanted);
   const std::string log = wait_for_log("every_hook flow_end");
   EXPECT_THAT(log,
@@ -98,10 +107,12 @@ TEST_F(Hooks, OfADatagramFlowAreItsFirstAndItsLast) {
   udp.send_to(echo.endpoint(), "x");
   static_cast<void>(echo.wait_for_datagrams(1));
   const std::uint64_t id = gateway_->flows().at(0).at("id");
-  EXPECT_EQ(hooks_of(*gateway_, id), (Words{"flow_decide: no_opinion"}));
+  EXPECT_EQ(hooks_of(*gateway_, id), (Words{"rules.flow_decide: upgrade", "flow_decide: no_opinion",
+                                            "egress_datagrams: send"}));
   client_->close_tunnel();
   static_cast<void>(gateway_->wait_for_audit("flow_end", 1));
-  EXPECT_EQ(hooks_of(*gateway_, id), (Words{"flow_decide: no_opinion", "flow_end"}));
+  EXPECT_EQ(hooks_of(*gateway_, id), (Words{"rules.flow_decide: upgrade", "flow_decide: no_opinion",
+                                            "egress_datagrams: send", "flow_end"}));
 }
 
 class HooksThatThrow : public Hooks, public testing::WithParamInterface<const char*> {};
@@ -121,6 +132,51 @@ TEST_P(HooksThatThrow, AreSaidAndTheDefaultIsTaken) {
   if (hook != "packet" && hook != "tunnel_context") {
     EXPECT_THAT(hooks_of(*gateway_, flow_id(end)), testing::Contains(hook + " failed"));
   }
+}
+
+// The rules of a gateway that is no app are the only one that is asked.
+TEST_F(Hooks, OfTheRulesAreTracedWithoutAnAppToo) {
+  const GatewayProcess plain(
+      {.rules = "\n  - {name: aside, match: {destination: 198.51.100.1/32}, redirect: " +
+                server_.endpoint().to_string() + "}",
+       .flows = kQuickTimeWait,
+       .more = "hooks: {trace: 16}"});
+  const ClientNetwork client(plain.onramp());
+  TcpConnection connection =
+      client.connect({*base::IpAddress::parse("198.51.100.1"), base::Port{80}});
+  const auto flow = plain.flows().at(0);
+  EXPECT_EQ(flow.at("rule"), "aside");
+  EXPECT_EQ(hooks_of(plain, flow.at("id")),
+            (Words{"rules.flow_decide: upgrade to " + server_.endpoint().to_string()}));
+}
+
+TEST_F(Hooks, AreAskedByExplainAndToldThatNothingBegins) {
+  start("refuses: flow_decide");
+  const auto said =
+      gateway_->flowctl({"explain", "tcp 100.64.0.2:4000 > " + server_.endpoint().to_string()});
+  EXPECT_EQ(said.at("app"), nlohmann::json::parse(R"({"name": "every_hook", "hook": "flow_decide",
+    "answer": "reject", "failed": false})"));
+  EXPECT_EQ(said.at("rule"), "hook");
+  EXPECT_EQ(said.at("says"), "rejected with an RST");
+  EXPECT_THAT(gateway_->log(), HasSubstr("flow_decide hypothetical=1"));
+  EXPECT_TRUE(gateway_->flows().empty());
+  EXPECT_EQ(client_->try_connect(server_.endpoint()), std::errc::connection_refused);
+  EXPECT_THAT(wait_for_log("flow_decide hypothetical=0"), HasSubstr("rule=default"));
+  const auto end = gateway_->flows().at(0);
+  EXPECT_EQ(hooks_of(*gateway_, end.at("id")),
+            (Words{"rules.flow_decide: upgrade", "flow_decide: reject"}));
+}
+
+TEST_F(Hooks, ThatFailWhenExplainAsksLeaveTheRulesTheirWord) {
+  start("throws: flow_decide");
+  const Program::Words question = {"explain",
+                                   "tcp 100.64.0.2:4000 > " + server_.endpoint().to_string()};
+  const auto said = gateway_->flowctl(question);
+  EXPECT_EQ(said.at("app").at("failed"), true);
+  EXPECT_EQ(said.at("rule"), "default");
+  const Finished text = gateway_->run_flowctl(question);
+  EXPECT_THAT(text.out, HasSubstr("app every_hook"));
+  EXPECT_THAT(text.out, HasSubstr("unless the app's hooks of the egress say otherwise"));
 }
 
 TEST_F(Hooks, BlockBeforeTheDial) {

@@ -473,8 +473,10 @@ template <class V>
 void describe(V& v, HookSettings& hooks) {
   v.value(
       "trace", hooks.trace, CountKind{.least = 0, .most = kMostTracedFlows},
-      "Of how many flows, for each worker, `flowctl flow ID --hooks` can say which hooks of an\n"
-      "app have run, how long, and what they decided; the latest flows are kept. 0: of none.");
+      "Of how many flows, for each worker, `flowctl flow ID --hooks` can say which hooks have "
+      "run,\n"
+      "of the rules and of an app, how long, and what they decided; the latest flows are kept.\n"
+      "0: of none.");
 }
 
 /// An app's own settings are described by the app, one by one, as ours are here.

@@ -116,6 +116,16 @@ void write_or_null(JsonWriter& reply, std::string_view key, std::string_view tex
   text.empty() ? reply.null(key) : reply.text(key, text);
 }
 
+void write_app(JsonWriter& reply, const std::optional<AppVerdict>& app) {
+  if (!app) {
+    reply.null("app");
+    return;
+  }
+  reply.open_object("app").text("name", app->app).text("hook", "flow_decide");
+  write_or_null(reply, "answer", app->answer);
+  reply.flag("failed", app->failed).close_object();
+}
+
 void write_explanation(JsonWriter& reply, const Explanation& explanation) {
   reply.open_object("explanation").text("packet", explanation.packet);
   reply.text("tenant", explanation.tenant);
@@ -126,6 +136,7 @@ void write_explanation(JsonWriter& reply, const Explanation& explanation) {
   write_or_null(reply, "name", explanation.host);
   explanation.flow ? reply.number("flow", *explanation.flow) : reply.null("flow");
   write_verdicts(reply, explanation.rules);
+  write_app(reply, explanation.app);
   reply.text("rule", explanation.rule).text("action", explanation.action);
   if (!explanation.then.empty()) {
     reply.text("then", explanation.then);
@@ -388,7 +399,7 @@ std::string hooks_reply(const HookReport& report) {
   reply.open_object().flag("ok", true).open_object("hooks").number("flow", report.flow);
   reply.number("count", report.count).open_array("calls");
   for (const HookCallReport& call : report.calls) {
-    reply.open_object().text("hook", call.hook).text("kind", call.kind);
+    reply.open_object().text("app", call.app).text("hook", call.hook).text("kind", call.kind);
     reply.number("at_us", call.at_us).number("took_ns", call.took_ns);
     if (call.answer.empty()) {
       reply.null("answer");

@@ -120,6 +120,13 @@ class FlowKeeper {
     return host_names_.all(tenant, address, now);
   }
 
+  /// What they have told it for a name: HostNames::addresses().
+  [[nodiscard]] std::vector<base::IpAddress> addresses_of(std::uint32_t tenant,
+                                                          std::string_view name, std::size_t most,
+                                                          base::Instant now) const {
+    return host_names_.addresses(tenant, name, most, now);
+  }
+
   /// Whether `from` speaks for the end `side` of the flow: its tunnel does, and so does one that
   /// may take over from it, which is the end's tunnel then.
   bool hears(flows::FlowIndex index, flows::Side side, Tunnel& from);

@@ -38,6 +38,9 @@ void HostNames::remember(OfTenant& tenant, const IpAddress& address, NameIndex n
     forget(tenant, IpAddress(tenant.oldest_first.front()));
   }
   tenant.names += names.size();
+  for (const Named& named : names) {
+    tenant.by_name.emplace(named.name, address);
+  }
   const auto place = tenant.oldest_first.insert(tenant.oldest_first.end(), address);
   tenant.by_address.emplace(address, Known{std::move(names), place});
 }
@@ -46,6 +49,7 @@ void HostNames::forget(OfTenant& tenant, const IpAddress& address) {
   const auto known = tenant.by_address.find(address);
   if (known != tenant.by_address.end()) {
     for (const Named& named : known->second.names) {
+      tenant.by_name.erase({named.name, address});
       names_.release(named.name);
     }
     tenant.names -= known->second.names.size();
@@ -75,6 +79,25 @@ KnownNames HostNames::all(std::uint32_t tenant, const IpAddress& address, base::
     }
   }
   return names;
+}
+
+std::vector<IpAddress> HostNames::addresses(std::uint32_t tenant, std::string_view name,
+                                            std::size_t most, base::Instant now) const {
+  std::vector<IpAddress> addresses;
+  const auto index = names_.find(name);
+  const auto of_tenant = tenants_.find(tenant);
+  if (!index || of_tenant == tenants_.end()) {
+    return addresses;
+  }
+  const auto& by_name = of_tenant->second.by_name;
+  for (auto told = by_name.lower_bound({*index, IpAddress{}});
+       told != by_name.end() && told->first == *index && addresses.size() < most; ++told) {
+    const auto& known = of_tenant->second.by_address.at(told->second).names;
+    if (now < std::ranges::find(known, *index, &Named::name)->until) {
+      addresses.push_back(told->second);
+    }
+  }
+  return addresses;
 }
 
 }  // namespace gateway

@@ -10,9 +10,11 @@
 #include <cstdint>
 #include <list>
 #include <map>
+#include <set>
 #include <span>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -58,6 +60,9 @@ class HostNames {
                                       base::Instant now) const;
   [[nodiscard]] KnownNames all(std::uint32_t tenant, const base::IpAddress& address,
                                base::Instant now) const;
+  /// What the tenant was told for `name`, `most` at most, in the order of their values.
+  [[nodiscard]] std::vector<base::IpAddress> addresses(std::uint32_t tenant, std::string_view name,
+                                                       std::size_t most, base::Instant now) const;
 
  private:
   struct Named {
@@ -70,6 +75,7 @@ class HostNames {
   };
   struct OfTenant {
     std::map<base::IpAddress, Known> by_address;  // ordered: strangers choose the keys
+    std::set<std::pair<flows::NameIndex, base::IpAddress>> by_name;
     std::list<base::IpAddress> oldest_first;
     std::size_t names = 0;  // of all of them together
   };

@@ -45,7 +45,8 @@ class AppLife {
 
   std::unique_ptr<hooks::ProcessHooks> process_;
   std::vector<std::unique_ptr<hooks::ShardHooks>> shards_;
-  hooks::HookRunner runner_{0};
+  hooks::HookTrace no_trace_{0};
+  hooks::HookRunner runner_{no_trace_};
 };
 
 }  // namespace gateway

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -23,15 +24,24 @@ struct EgressStart {
 
 /// How the upstream of a connection comes about. Moved, because it may own a socket.
 struct EgressRuling {
-  enum class Kind : std::uint8_t { kConnect, kConnectTo, kUse, kRefuse };
+  enum class Kind : std::uint8_t { kConnect, kConnectTo, kConnectToName, kUse, kRefuse };
   Kind kind = Kind::kConnect;
-  base::Endpoint to{};  // kConnectTo
+  base::Endpoint to{};  // kConnectTo; kConnectToName: its port
   base::Fd socket{};    // kUse
+  std::string name{};   // kConnectToName
 
   static EgressRuling connect() { return {}; }
   /// Another address; not for a connection that leaves through a tunnel.
   static EgressRuling connect_to(const base::Endpoint& to) {
-    return {.kind = Kind::kConnectTo, .to = to, .socket = {}};
+    return {.kind = Kind::kConnectTo, .to = to};
+  }
+  /// A host, in lower case, whose addresses egress_resolve has, or the tenant was told; where
+  /// nobody knows any, the client is told that the host is unreachable. Not for a connection that
+  /// leaves through a tunnel.
+  static EgressRuling connect_to(std::string name, base::Port port) {
+    EgressRuling ruling{.kind = Kind::kConnectToName, .to = {{}, port}};
+    ruling.name = std::move(name);
+    return ruling;
   }
   /// A stream socket of the app's own, connected or connecting; not for a connection that leaves
   /// through a tunnel. The gateway makes it non-blocking, and closes it.
@@ -39,11 +49,11 @@ struct EgressRuling {
     return {.kind = Kind::kUse, .to = {}, .socket = std::move(socket)};
   }
   /// The client gets an RST.
-  static EgressRuling refuse() { return {.kind = Kind::kRefuse, .to = {}, .socket = {}}; }
+  static EgressRuling refuse() { return {.kind = Kind::kRefuse}; }
 };
 std::string_view name(EgressRuling::Kind kind);  // "connect"
 
-/// Asked before the upstream is dialled.
+/// Asked once, before the upstream is dialled.
 class EgressDecide {
  public:
   static constexpr HookId kId = HookId::kEgressDecide;

@@ -80,11 +80,16 @@ struct FlowStart {
   /// rules have changed and the flow is judged again.
   const flows::Packet* packet = nullptr;
   bool to_tunnel = false;  // an open tunnel of the tenant claims the destination
-  FlowRuling ruled;        // what the rules say; never kNoOpinion
-  std::string_view rule;   // which of them
+  /// Somebody asks what would become of it (`flowctl explain`): no flow begins, so there is nothing
+  /// to count, and what is put into its context is thrown away. Its id is 0, its tunnel may be
+  /// unknown.
+  bool hypothetical = false;
+  FlowRuling ruled{};       // what the rules say; never kNoOpinion
+  std::string_view rule{};  // which of them
 };
 
-/// Asked when the 5-tuple of a new flow is known, before anything is answered.
+/// Asked when the 5-tuple of a new flow is known, before anything is answered. The rules of the
+/// file have this hook, too, and are asked first.
 class FlowDecide {
  public:
   static constexpr HookId kId = HookId::kFlowDecide;

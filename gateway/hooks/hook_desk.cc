@@ -1,11 +1,11 @@
 #include "gateway/hooks/hook_desk.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "gateway/hooks/lent_context.h"
 #include "gateway/hooks/tcp_statistics.h"
 #include "gateway/log.h"
 
@@ -14,30 +14,9 @@ namespace gateway {
 using flows::Action;
 using flows::FlowIndex;
 using hooks::ContextSlot;
-using hooks::EgressRuling;
 using hooks::FlowRuling;
 
 namespace {
-
-FlowRuling as_ruling(const Decision& decision) {
-  switch (decision.action) {
-    case Action::kUpgrade:
-      if (decision.then_downgrade) {
-        return FlowRuling::upgrade_then_downgrade();
-      }
-      return decision.redirect
-                 ? FlowRuling::redirect({decision.redirect->address, decision.redirect->port})
-                 : FlowRuling::upgrade();
-    case Action::kForward:
-      return FlowRuling::forward();
-    case Action::kReject:
-      return FlowRuling::reject();
-    case Action::kDrop:
-    case Action::kDowngrade:  // no rule can
-      break;
-  }
-  return FlowRuling::drop();
-}
 
 Decision as_decision(const FlowRuling& ruling, const Decision& ruled) {
   Decision decision{.rule = flows::kHookRule,
@@ -89,37 +68,22 @@ std::optional<base::Endpoint> local_end(const base::Fd& socket) {
 
 }  // namespace
 
-// A flow's context for the length of a call; what the call has put there stays with the flow.
-class HookDesk::Lent {
- public:
-  Lent(HookDesk& desk, FlowIndex flow) : desk_(desk), flow_(flow) {
-    const auto found = desk.contexts_.find(flow);
-    slot_ = found == desk.contexts_.end() ? &fresh_ : &found->second;
-  }
-  ~Lent() {
-    if (!fresh_.is_empty()) {
-      desk_.contexts_.emplace(flow_, std::move(fresh_));
-    }
-  }
-  Lent(const Lent&) = delete;
-  Lent& operator=(const Lent&) = delete;
-
-  [[nodiscard]] hooks::FlowView view() { return desk_.view_of(flow_, *slot_); }
-
- private:
-  HookDesk& desk_;
-  FlowIndex flow_;
-  ContextSlot fresh_;
-  ContextSlot* slot_ = nullptr;
-};
-
-HookDesk::HookDesk(std::unique_ptr<hooks::ShardHooks> app, const Settings& settings,
-                   FlowKeeper& flows, const Rulings& rulings)
-    : app_(std::move(app)), flows_(flows), rulings_(rulings), runner_(settings.hooks.trace) {
-  runner_.set_object(*app_);
+HookDesk::HookDesk(const Settings& settings, FlowKeeper& flows, Rulings& rulings)
+    : flows_(flows), rulings_(rulings), trace_(settings.hooks.trace), rules_(rulings) {
+  rules_runner_.set_object(rules_);
   for (const TenantSettings& tenant : settings.tenants) {
     tenants_[tenant.id] = tenant.name;
   }
+  if (trace_.is_on()) {
+    flows_.set_observer(*this);
+  }
+}
+
+void HookDesk::set_app(std::unique_ptr<hooks::ShardHooks> app, std::string name) {
+  app_ = std::move(app);
+  app_name_ = std::move(name);
+  runner_.set_object(*app_);
+  flows_.set_observer(*this);
 }
 
 hooks::FlowView HookDesk::view_of(FlowIndex index, ContextSlot& context) const {
@@ -141,59 +105,91 @@ hooks::FlowView HookDesk::view_of(FlowIndex index, ContextSlot& context) const {
           .context = context};
 }
 
-Decision HookDesk::decide(const Decision& ruled, const FlowFacts& facts, Tunnel& tunnel,
-                          const flows::Packet* packet) {
-  if (!decides_flows() || ruled.is_over_limit) {
-    return ruled;
-  }
-  decided_ = {};
-  deciding_ = facts.key;
-  runner_.trace().begin();
-  const auto names = facts.names.all();
-  return ask(ruled, facts,
-             {.tenant = tunnel.tenant().settings.name,
-              .tenant_id = facts.key.tenant,
-              .tunnel = gateway::view_of(tunnel),
-              .protocol = facts.key.protocol,
-              .source = facts.key.source,
-              .destination = facts.key.destination,
-              .name = names.empty() ? "" : names.front().text,
-              .mark = ruled.mark,
-              .dscp = ruled.dscp,
-              .context = decided_},
-             packet);
+hooks::FlowView HookDesk::view_of(const FlowFacts& facts, const Tenant& tenant,
+                                  const Tunnel* tunnel, ContextSlot& context) {
+  return {.tenant = tenant.settings.name,
+          .tenant_id = facts.key.tenant,
+          .tunnel = tunnel == nullptr ? hooks::TunnelView{} : gateway::view_of(*tunnel),
+          .protocol = facts.key.protocol,
+          .source = facts.key.source,
+          .destination = facts.key.destination,
+          .name = facts.names.count == 0 ? "" : facts.names.list.front().text,
+          .context = context};
 }
 
-Decision HookDesk::decide_again(const Decision& ruled, FlowIndex flow, const FlowFacts& facts) {
-  if (!decides_flows()) {
-    return ruled;
+Decision HookDesk::decide(const FlowFacts& facts, Tunnel& tunnel, const flows::Packet* packet) {
+  if (asks_app_of_flows() || trace_.is_on()) {
+    decided_ = {};
+    deciding_ = facts.key;
+    trace_.begin();
   }
-  Lent lent(*this, flow);
-  return ask(ruled, facts, lent.view(), nullptr);
+  const RulesQuestion question{{.flow = view_of(facts, tunnel.tenant(), &tunnel, decided_),
+                                .packet = packet,
+                                .to_tunnel = facts.to_tunnel},
+                               facts};
+  const FlowRuling ruled =
+      rules_runner_.ask<&hooks::FlowDecide::flow_decide>(0, FlowRuling::no_opinion(), question);
+  return decide_after(ruled, question);
 }
 
-Decision HookDesk::ask(const Decision& ruled, const FlowFacts& facts, const hooks::FlowView& flow,
-                       const flows::Packet* packet) {
-  const hooks::FlowStart start{.flow = flow,
-                               .packet = packet,
-                               .to_tunnel = facts.to_tunnel,
-                               .ruled = as_ruling(ruled),
-                               .rule = rulings_.policy().rule_name(ruled.rule)};
+HookDesk::Considered HookDesk::consider(const FlowFacts& facts, const Tenant& tenant,
+                                        const Tunnel* tunnel, const flows::Packet& packet) {
+  ContextSlot thrown_away;
+  const RulesQuestion question{{.flow = view_of(facts, tenant, tunnel, thrown_away),
+                                .packet = &packet,
+                                .to_tunnel = facts.to_tunnel,
+                                .hypothetical = true},
+                               facts};
+  const FlowRuling ruled = rules_.flow_decide(question);
+  Considered considered{.decision = rules_.decided(), .app = {}};
+  if (is_app_asked()) {
+    const std::uint64_t failures = runner_.failures(hooks::HookId::kFlowDecide);
+    const FlowRuling ruling = ask_app(question, ruled);
+    trace_.begin();  // this call is in no flow's
+    const bool failed = runner_.failures(hooks::HookId::kFlowDecide) != failures;
+    considered.app = AppVerdict{
+        .app = app_name_, .answer = failed ? "" : hooks::answer_text(ruling), .failed = failed};
+    considered.decision =
+        ruling == ruled ? rules_.decided() : as_decision(ruling, rules_.decided());
+  }
+  return considered;
+}
+
+std::optional<Decision> HookDesk::decide_again(FlowIndex index, const FlowFacts& facts,
+                                               const Policy& before) {
+  const auto ruled = rules_.decide_again(flows_[index].rule, facts, before);
+  if (!ruled) {
+    return std::nullopt;
+  }
+  Lent lent(*this, index);
+  return decide_after(*ruled, {.flow = lent.view(), .to_tunnel = facts.to_tunnel});
+}
+
+Decision HookDesk::decide_after(const FlowRuling& ruled, const hooks::FlowStart& start) {
+  if (!is_app_asked()) {
+    return rules_.decided();
+  }
+  const FlowRuling ruling = ask_app(start, ruled);
+  return ruling == ruled ? rules_.decided() : as_decision(ruling, rules_.decided());
+}
+
+FlowRuling HookDesk::ask_app(hooks::FlowStart start, const FlowRuling& ruled) {
+  start.ruled = ruled;
+  start.rule = rulings_.policy().rule_name(rules_.decided().rule);
+  if (start.flow.id == 0) {  // it has no marks of its own yet
+    start.flow.mark = rules_.decided().mark;
+    start.flow.dscp = rules_.decided().dscp;
+  }
   const FlowRuling ruling =
-      runner_.ask<&hooks::FlowDecide::flow_decide>(flow.id, FlowRuling::no_opinion(), start);
-  if (ruling == start.ruled) {
-    return ruled;
+      runner_.ask<&hooks::FlowDecide::flow_decide>(start.flow.id, FlowRuling::no_opinion(), start);
+  const bool changes_family =
+      ruling.to && ruling.to->address.is_v4() != start.flow.destination.address.is_v4();
+  if (changes_family && start.flow.protocol != flows::Protocol::kTcp) {
+    cannot_be(hooks::HookId::kFlowDecide, start.flow.id,
+              hooks::answer_text(ruling) + ": datagrams keep their family");
+    return FlowRuling::no_opinion();
   }
-  if (ruling.to && ruling.to->address.is_v4() != flow.destination.address.is_v4() &&
-      flow.protocol != flows::Protocol::kTcp) {
-    runner_.count_failure(hooks::HookId::kFlowDecide);
-    log_error(
-        "hook answered what cannot be hook=flow_decide answer=\"{}\": datagrams keep their "
-        "family",
-        hooks::answer_text(ruling));
-    return ruled;
-  }
-  return as_decision(ruling, ruled);
+  return ruling;
 }
 
 void HookDesk::flow_opened(FlowIndex flow) {
@@ -201,7 +197,7 @@ void HookDesk::flow_opened(FlowIndex flow) {
     return;  // nobody was asked about it
   }
   deciding_.reset();
-  runner_.trace().adopt(flows_[flow].id);
+  trace_.adopt(flows_[flow].id);
   if (!decided_.is_empty()) {
     contexts_[flow] = std::exchange(decided_, {});
   }
@@ -237,32 +233,10 @@ HookDesk::Look HookDesk::look_at(FlowIndex index, flows::Side sender, const flow
   return packet.is_changed() ? Look::kChanged : Look::kPass;
 }
 
-EgressRuling HookDesk::egress(FlowIndex index) {
-  if (!runner_.has<hooks::EgressDecide>()) {
-    return EgressRuling::connect();
-  }
-  Lent lent(*this, index);
-  const flows::Flow& flow = flows_[index];
-  const bool through_tunnel = flows::is_downgraded(flow);
-  EgressRuling ruling = runner_.ask<&hooks::EgressDecide::egress_decide>(
-      flow.id, EgressRuling::connect(),
-      hooks::EgressStart{
-          .flow = lent.view(), .upstream = flow.upstream, .through_tunnel = through_tunnel});
-  const bool changes_way =
-      ruling.kind == EgressRuling::Kind::kConnectTo || ruling.kind == EgressRuling::Kind::kUse;
-  const bool has_no_socket = ruling.kind == EgressRuling::Kind::kUse && !ruling.socket.is_open();
-  if ((changes_way && through_tunnel) || has_no_socket) {
-    runner_.count_failure(hooks::HookId::kEgressDecide);
-    log_error("hook answered what cannot be hook=egress_decide flow={} answer={}", flow.id,
-              name(ruling.kind));
-    return EgressRuling::connect();
-  }
-  if (ruling.kind == EgressRuling::Kind::kUse) {
-    const int flags = ::fcntl(ruling.socket.get(), F_GETFL);
-    ::fcntl(ruling.socket.get(), F_SETFL, flags | O_NONBLOCK);
-    ::fcntl(ruling.socket.get(), F_SETFD, FD_CLOEXEC);
-  }
-  return ruling;
+void HookDesk::cannot_be(hooks::HookId hook, std::uint64_t flow, const std::string& answer) {
+  runner_.count_failure(hook);
+  log_error("hook answered what cannot be hook={} flow={} answer=\"{}\"", info(hook).name, flow,
+            answer);
 }
 
 void HookDesk::established(FlowIndex index, const base::Fd& upstream) {
@@ -301,9 +275,7 @@ hooks::PipelineRuling HookDesk::pipeline(FlowIndex index) {
                       (ruling == PipelineRuling::kWatch ? runner_.has<hooks::PipelineBytes>()
                                                         : runner_.has<hooks::PipelineTake>());
   if (!can_be) {
-    runner_.count_failure(hooks::HookId::kPipelineDecide);
-    log_error("hook answered what cannot be hook=pipeline_decide flow={} answer={}", flow.id,
-              name(ruling));
+    cannot_be(hooks::HookId::kPipelineDecide, flow.id, std::string(name(ruling)));
   }
   return can_be ? ruling : PipelineRuling::kRelay;
 }
@@ -342,7 +314,7 @@ void HookDesk::reloaded(const Settings& settings) {
 }
 
 std::optional<HookReport> HookDesk::report_of(std::uint64_t flow) {
-  const hooks::HookTrace::FlowCalls* calls = runner_.trace().find(flow);
+  const hooks::HookTrace::FlowCalls* calls = trace_.find(flow);
   if (calls == nullptr) {
     return std::nullopt;
   }
@@ -353,7 +325,8 @@ std::optional<HookReport> HookDesk::report_of(std::uint64_t flow) {
     const auto since =
         std::chrono::duration_cast<std::chrono::microseconds>(call.at - calls->calls.front().at);
     report.calls.push_back(
-        {.hook = std::string(hook.name),
+        {.app = call.app == hooks::HookApp::kRules ? std::string(RulesApp::kName) : app_name_,
+         .hook = std::string(hook.name),
          .kind = std::string(name(hook.kind)),
          .at_us = static_cast<std::uint64_t>(since.count()),
          .took_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(call.took).count()),

@@ -1,12 +1,15 @@
-// HookDesk: asks and tells an app's hooks on behalf of one shard, and carries the app's contexts
+// HookDesk: asks and tells the hooks of apps on behalf of one shard, and carries the app's contexts
 // from the first packet of a flow to its end.
 //
 // Theory of operation
 //
-// A shard without an app has no desk, and everybody who would ask it looks for a null pointer: once
-// per flow, dial, accepted connection and end of a flow, never per packet. What a hook is told is
-// put together here from the flow's record; what it answers is checked here, and what cannot be
-// done is logged as a failure of the app, and the default is taken.
+//   new flow -> rules: flow_decide -> ruled -> app: flow_decide -> Decision
+//
+// The rules are the first app of every shard (rules_app.h); the second is the one that the program
+// was built with, if it was. Each is asked once per flow, dial, accepted connection and end of a
+// flow, never per packet but where the app has the hook of packets. What a hook is told is put
+// together here from the flow's record; what it answers is checked here, and what cannot be done is
+// logged as a failure of the app, and the default is taken.
 //
 // A flow's context lives in a map beside the flow table, and only when the app has put something
 // there. The one that flow_decide fills waits, with the hook's trace, until the flow is opened.
@@ -16,8 +19,10 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/endpoint.h"
 #include "base/fd.h"
@@ -27,6 +32,9 @@
 #include "gateway/flow/flow_keeper.h"
 #include "gateway/hooks/app.h"
 #include "gateway/hooks/hook_runner.h"
+#include "gateway/hooks/hook_trace.h"
+#include "gateway/hooks/rules_app.h"
+#include "gateway/inspect/explanation.h"
 #include "gateway/inspect/hook_report.h"
 #include "gateway/policy/flow_facts.h"
 #include "gateway/policy/policy.h"
@@ -38,19 +46,30 @@ namespace gateway {
 class HookDesk final : public FlowKeeper::Observer {
  public:
   /// Everything passed in outlives the desk.
-  HookDesk(std::unique_ptr<hooks::ShardHooks> app, const Settings& settings, FlowKeeper& flows,
-           const Rulings& rulings);
+  HookDesk(const Settings& settings, FlowKeeper& flows, Rulings& rulings);
 
-  /// Whether a ruling can still change: see decide().
-  [[nodiscard]] bool decides_flows() const { return runner_.has<hooks::FlowDecide>(); }
+  /// Before the first flow; without, only the rules are asked.
+  void set_app(std::unique_ptr<hooks::ShardHooks> app, std::string name);
 
-  /// What becomes of a new flow for which the rules have `ruled`. `packet`: its first; null: as in
-  /// FlowStart.
-  Decision decide(const Decision& ruled, const FlowFacts& facts, Tunnel& tunnel,
-                  const flows::Packet* packet);
+  /// Whether somebody may still change what the rules say: see decide().
+  [[nodiscard]] bool asks_app_of_flows() const { return runner_.has<hooks::FlowDecide>(); }
 
-  /// The same for a flow that lives, because the rules have changed.
-  Decision decide_again(const Decision& ruled, flows::FlowIndex flow, const FlowFacts& facts);
+  /// What becomes of a new flow. `packet`: its first; null: as in FlowStart.
+  Decision decide(const FlowFacts& facts, Tunnel& tunnel, const flows::Packet* packet);
+
+  /// What decide() would say of a flow that does not begin: `flowctl explain` asks. `tunnel` null:
+  /// it is not known which.
+  struct Considered {
+    Decision decision;
+    std::optional<AppVerdict> app;  // nothing: it was not asked
+  };
+  Considered consider(const FlowFacts& facts, const Tenant& tenant, const Tunnel* tunnel,
+                      const flows::Packet& packet);
+
+  /// The same for a flow that lives and was decided by the rules `before`, because there are others
+  /// now. Nothing: the rule that decided it still does.
+  std::optional<Decision> decide_again(flows::FlowIndex flow, const FlowFacts& facts,
+                                       const Policy& before);
 
   /// Whether look_at() asks anybody.
   [[nodiscard]] bool looks_at_packets() const { return runner_.has<hooks::PacketLook>(); }
@@ -59,8 +78,23 @@ class HookDesk final : public FlowKeeper::Observer {
   [[nodiscard]] Look look_at(flows::FlowIndex flow, flows::Side sender,
                              const flows::Packet& headers, std::span<std::byte> bytes);
 
-  /// How the upstream of `flow` comes about: as it says, already checked.
-  hooks::EgressRuling egress(flows::FlowIndex flow);
+  /// How the upstream of a connection comes about.
+  struct Egress {
+    enum class Kind : std::uint8_t { kDial, kUse, kRefuse, kNoSuchName };
+    Kind kind = Kind::kDial;
+    std::vector<base::Endpoint> upstreams{};  // kDial: one after the other; none: as the flow says
+    base::Fd socket{};                        // kUse: non-blocking
+  };
+  Egress egress(flows::FlowIndex flow);
+  /// Whether an app may send flows elsewhere than was decided: one of its egress hooks may.
+  [[nodiscard]] bool may_take_elsewhere(flows::Protocol protocol) const {
+    return protocol == flows::Protocol::kTcp
+               ? runner_.has<hooks::EgressDecide>() || runner_.has<hooks::EgressResolve>() ||
+                     runner_.has<hooks::EgressChoose>()
+               : runner_.has<hooks::EgressDatagrams>() && protocol == flows::Protocol::kUdp;
+  }
+  /// How the datagrams of `flow` leave: as it says, already checked.
+  hooks::DatagramRuling egress_datagrams(flows::FlowIndex flow);
   /// `upstream`: the socket, which has connected.
   void established(flows::FlowIndex flow, const base::Fd& upstream);
   [[nodiscard]] bool lets_in(flows::FlowIndex flow);
@@ -95,14 +129,38 @@ class HookDesk final : public FlowKeeper::Observer {
  private:
   class Lent;
 
-  Decision ask(const Decision& ruled, const FlowFacts& facts, const hooks::FlowView& flow,
-               const flows::Packet* packet);
+  // Whether the app has a word in what the rules have just decided.
+  [[nodiscard]] bool is_app_asked() const {
+    return asks_app_of_flows() && !rules_.decided().is_over_limit;
+  }
+  // What the app says, told what the rules have `ruled`; no opinion where that cannot be.
+  hooks::FlowRuling ask_app(hooks::FlowStart start, const hooks::FlowRuling& ruled);
+  // The decision that follows.
+  Decision decide_after(const hooks::FlowRuling& ruled, const hooks::FlowStart& start);
+  // Of a flow that is not in the table.
+  [[nodiscard]] static hooks::FlowView view_of(const FlowFacts& facts, const Tenant& tenant,
+                                               const Tunnel* tunnel, hooks::ContextSlot& context);
+  // hook_desk_egress.cc
+  hooks::EgressRuling decide_egress(flows::FlowIndex flow);
+  Egress find_upstreams(flows::FlowIndex flow, std::string_view given, base::Port port);
+  std::vector<base::IpAddress> told_addresses(flows::FlowIndex flow, std::string_view name,
+                                              base::Port port);
+  hooks::Resolution resolve(flows::FlowIndex flow, std::string_view name,
+                            const std::vector<base::IpAddress>& known);
+  hooks::AddressOrder choose(flows::FlowIndex flow, std::string_view name,
+                             const std::vector<base::IpAddress>& candidates, std::size_t usual);
+  // A failure of the app, which is said.
+  void cannot_be(hooks::HookId hook, std::uint64_t flow, const std::string& answer);
   [[nodiscard]] hooks::FlowView view_of(flows::FlowIndex index, hooks::ContextSlot& context) const;
 
-  std::unique_ptr<hooks::ShardHooks> app_;
+  std::unique_ptr<hooks::ShardHooks> app_;  // null: there are only the rules
+  std::string app_name_;
   FlowKeeper& flows_;
   const Rulings& rulings_;
-  hooks::HookRunner runner_;
+  hooks::HookTrace trace_;
+  RulesApp rules_;
+  hooks::HookRunner rules_runner_{trace_, hooks::HookApp::kRules};
+  hooks::HookRunner runner_{trace_};
   std::unordered_map<std::uint32_t, std::string> tenants_;  // names
   std::unordered_map<flows::FlowIndex, hooks::ContextSlot> contexts_;
   hooks::ContextSlot decided_;  // waits for the flow with the key

@@ -12,7 +12,28 @@ std::string answer_text(const FlowRuling& ruling) {
 }
 
 std::string answer_text(const EgressRuling& ruling) {
-  const bool elsewhere = ruling.kind == EgressRuling::Kind::kConnectTo;
+  const std::string kind(name(ruling.kind));
+  if (ruling.kind == EgressRuling::Kind::kConnectToName) {
+    return kind + " " + base::printable(ruling.name) + ":" + std::to_string(number(ruling.to.port));
+  }
+  return ruling.kind == EgressRuling::Kind::kConnectTo ? kind + " " + ruling.to.to_string() : kind;
+}
+
+std::string answer_text(const Resolution& resolution) {
+  return resolution.kind == Resolution::Kind::kAddresses ? answer_text(resolution.addresses)
+                                                         : std::string(name(resolution.kind));
+}
+
+std::string answer_text(const AddressOrder& order) {
+  std::string text;
+  for (const base::IpAddress& address : order) {
+    text += (text.empty() ? "" : " ") + address.to_string();
+  }
+  return text.empty() ? "none" : text;
+}
+
+std::string answer_text(const DatagramRuling& ruling) {
+  const bool elsewhere = ruling.kind == DatagramRuling::Kind::kSendTo;
   return std::string(name(ruling.kind)) + (elsewhere ? " " + ruling.to.to_string() : "");
 }
 
@@ -42,7 +63,11 @@ std::string answer_text(const Refusal& refusal) {
 
 void HookRunner::Timing::write(std::uint64_t flow, HookId id, const std::string& answer,
                                bool failed) const {
-  HookCall call{.hook = id, .failed = failed, .at = begin_, .took = base::Clock::now() - begin_};
+  HookCall call{.hook = id,
+                .app = runner_.app_,
+                .failed = failed,
+                .at = begin_,
+                .took = base::Clock::now() - begin_};
   call.set_text(answer);
   runner_.trace_.add(flow, call);
 }

@@ -1,4 +1,4 @@
-// HookRunner: calls the hooks of one object, and lets nothing of what they throw out.
+// HookRunner: calls the hooks of one app's object, and lets nothing of what they throw out.
 //
 // ask() is for decisions and has a default; tell() is for events. Where the app has no such hook
 // both cost a null check. A hook that throws is counted, said (at most once a second), and the
@@ -22,6 +22,9 @@ namespace gateway::hooks {
 /// What a trace says of an answer.
 std::string answer_text(const FlowRuling& ruling);
 std::string answer_text(const EgressRuling& ruling);
+std::string answer_text(const Resolution& resolution);
+std::string answer_text(const AddressOrder& order);
+std::string answer_text(const DatagramRuling& ruling);
 std::string answer_text(IngressRuling ruling);
 std::string answer_text(PacketRuling ruling);
 std::string answer_text(const ContextAnswer& answer);
@@ -32,7 +35,8 @@ std::string answer_text(const Refusal& refusal);
 /// Belongs to the thread of its object.
 class HookRunner {
  public:
-  explicit HookRunner(std::uint32_t traced_flows) : trace_(traced_flows) {}
+  /// `trace` is where its calls are written down, as those of `app`; it outlives the runner.
+  explicit HookRunner(HookTrace& trace, HookApp app = HookApp::kUsers) : trace_(trace), app_(app) {}
 
   template <class Object>
   void set_object(Object& object) {
@@ -90,7 +94,6 @@ class HookRunner {
     }
   }
 
-  [[nodiscard]] HookTrace& trace() { return trace_; }
   /// How often each hook has thrown, or given an answer that cannot be.
   [[nodiscard]] std::uint64_t failures(HookId id) const {
     return failures_[static_cast<std::size_t>(id)];
@@ -114,7 +117,8 @@ class HookRunner {
   void failed(std::uint64_t flow, HookId id, const char* why, const Timing& timing);
 
   HookSet hooks_;
-  HookTrace trace_;
+  HookTrace& trace_;
+  HookApp app_;
   std::array<std::uint64_t, kHookCount> failures_{};
   flows::TokenBucket lines_{1, 5};
 };

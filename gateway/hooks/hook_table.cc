@@ -69,10 +69,37 @@ std::string_view name(EgressRuling::Kind kind) {
     case EgressRuling::Kind::kConnect:
       return "connect";
     case EgressRuling::Kind::kConnectTo:
+    case EgressRuling::Kind::kConnectToName:
       return "connect_to";
     case EgressRuling::Kind::kUse:
       return "use";
     case EgressRuling::Kind::kRefuse:
+      return "refuse";
+  }
+  return "unknown";
+}
+
+std::string_view name(Resolution::Kind kind) {
+  switch (kind) {
+    case Resolution::Kind::kAsKnown:
+      return "as_known";
+    case Resolution::Kind::kAddresses:
+      return "addresses";
+    case Resolution::Kind::kNone:
+      return "none";
+  }
+  return "unknown";
+}
+
+std::string_view name(DatagramRuling::Kind kind) {
+  switch (kind) {
+    case DatagramRuling::Kind::kSend:
+      return "send";
+    case DatagramRuling::Kind::kSendTo:
+      return "send_to";
+    case DatagramRuling::Kind::kUse:
+      return "use";
+    case DatagramRuling::Kind::kRefuse:
       return "refuse";
   }
   return "unknown";

@@ -12,6 +12,10 @@
 // hooks`, the section "Hooks" of examples/README.md and the trace of `flowctl flow ID --hooks` are
 // made from this table (tests/gateway/hooks/hook_table_test.cc).
 //
+// There are at most two apps, asked in this order: the rules of the file (rules_app.h), and the one
+// that the program was built with. Whoever is asked later is told what was ruled, and may rule
+// otherwise.
+//
 // Hooks of the process run on the control thread. Hooks of a shard run on that shard's thread, on
 // an object that is made for each shard, so they need no locks among themselves; what they share,
 // such as the object of the process, does. None may block: whoever waits in one keeps every packet
@@ -23,6 +27,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "gateway/hooks/address_hooks.h"
 #include "gateway/hooks/connection_hooks.h"
 #include "gateway/hooks/flow_hooks.h"
 #include "gateway/hooks/hook_id.h"
@@ -62,9 +67,10 @@ template <class... Hooks>
 struct HookList {};
 
 /// By HookId.
-using AllHooks = HookList<Start, Reload, ShardReload, TunnelContextRead, FlowDecide, PacketLook,
-                          EgressDecide, EgressEstablished, IngressDecide, PipelineDecide,
-                          PipelineBytes, PipelineTake, IngressClose, FlowEnd, Stop>;
+using AllHooks =
+    HookList<Start, Reload, ShardReload, TunnelContextRead, FlowDecide, PacketLook, EgressDecide,
+             EgressResolve, EgressChoose, EgressDatagrams, EgressEstablished, IngressDecide,
+             PipelineDecide, PipelineBytes, PipelineTake, IngressClose, FlowEnd, Stop>;
 
 struct HookInfo {
   HookId id{};
@@ -136,7 +142,9 @@ inline constexpr std::array<HookInfo, kHookCount> kHooks = {
          .phase = HookPhase::kFlowBegin,
          .layer = HookLayer::kL3,
          .thread = HookThread::kShard,
-         .when = "the first packet of a flow has been parsed, and the rules have ruled",
+         .when =
+             "the first packet of a flow has been parsed; an app is asked after the rules, which "
+             "have this hook, too",
          .absent = "as the rules say"}),
     hook<&PacketLook::packet>({.name = "packet",
                                .phase = HookPhase::kPacket,
@@ -150,6 +158,29 @@ inline constexpr std::array<HookInfo, kHookCount> kHooks = {
                                         .thread = HookThread::kShard,
                                         .when = "before the upstream of a connection is dialled",
                                         .absent = "it is dialled"}),
+    hook<&EgressResolve::egress_resolve>(
+        {.name = "egress_resolve",
+         .phase = HookPhase::kEgress,
+         .layer = HookLayer::kL4,
+         .thread = HookThread::kShard,
+         .when = "a connection is to be dialled, and its upstream has a name: the tenant was told "
+                 "one, or egress_decide has answered one",
+         .absent = "it is where the tenant was told"}),
+    hook<&EgressChoose::egress_choose>(
+        {.name = "egress_choose",
+         .phase = HookPhase::kEgress,
+         .layer = HookLayer::kL4,
+         .thread = HookThread::kShard,
+         .when = "that name has several addresses; those it answers are dialled in turn until one "
+                 "connects",
+         .absent = "those of egress_resolve are dialled in turn; else the one asked for is"}),
+    hook<&EgressDatagrams::egress_datagrams>(
+        {.name = "egress_datagrams",
+         .phase = HookPhase::kEgress,
+         .layer = HookLayer::kL4,
+         .thread = HookThread::kShard,
+         .when = "before the first datagram of a UDP flow leaves",
+         .absent = "it leaves by the socket of its source, to where it was sent"}),
     hook<&EgressEstablished::egress_established>({.name = "egress_established",
                                                   .phase = HookPhase::kEgress,
                                                   .layer = HookLayer::kL4,

@@ -17,11 +17,15 @@
 
 namespace gateway::hooks {
 
+/// Whose hook it is: the rules are the first app of every gateway (rules_app.h).
+enum class HookApp : std::uint8_t { kRules, kUsers };
+
 /// One call of a hook.
 struct HookCall {
   static constexpr std::size_t kMostText = 48;
 
   HookId hook{};
+  HookApp app = HookApp::kUsers;
   bool failed = false;  // it threw, and the default was taken
   base::Instant at{};
   base::Duration took{};

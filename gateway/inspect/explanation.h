@@ -27,6 +27,13 @@ struct RuleVerdict {
   std::string wanted{};
 };
 
+/// What the app says that the gateway is, asked after the rules.
+struct AppVerdict {
+  std::string app;
+  std::string answer;   // of its hook flow_decide: "reject"; empty: it has failed
+  bool failed = false;  // it threw, or answered what cannot be: the rules' word stands
+};
+
 struct Usage {
   std::string of;  // "flows of the tenant"
   std::uint64_t used = 0;
@@ -48,7 +55,8 @@ struct Explanation {
   std::string host;
   std::optional<std::uint64_t> flow;   // that there is already, and decides
   std::vector<RuleVerdict> rules;      // up to the one that decides a new flow
-  std::string rule;                    // that one's name
+  std::optional<AppVerdict> app;       // nothing: there is none, or it is not asked
+  std::string rule;                    // that decides, by name; "hook": the app does
   std::string action;                  // its action; what an existing flow has, where there is one
   std::string then;                    // "downgrade", where it follows
   std::uint32_t mark = 0;              // that the flow carries; 0: none

@@ -1,4 +1,4 @@
-// HookReport: which hooks of an app have run for a flow, as flowctl shows it.
+// HookReport: which hooks have run for a flow, as flowctl shows it.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 namespace gateway {
 
 struct HookCallReport {
+  std::string app;  // whose: "rules", or the app that the gateway is
   std::string hook;
   std::string kind;         // "decision", "event"
   std::uint64_t at_us = 0;  // since the first

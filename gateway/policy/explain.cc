@@ -4,6 +4,7 @@
 
 #include "flows/reply.h"
 #include "gateway/config/setting_kinds.h"
+#include "gateway/hooks/hook_desk.h"
 #include "gateway/inspect/flow_json.h"
 #include "gateway/inspect/packet_text.h"
 #include "gateway/policy/flow_plan.h"
@@ -35,13 +36,13 @@ class Explainer {
     out_.host = facts_.names.count == 0 ? "" : facts_.names.list.front().text;
     ask_rules();
     limits();
-    const Decision decision = around_.rulings.peek(facts_);
-    out_.rule = around_.rulings.policy().rule_name(decision.rule);
-    out_.action = flows::name(decision.action);
-    out_.then = decision.then_downgrade ? flows::name(Action::kDowngrade) : "";
-    marks(decision.mark, decision.dscp);
+    decides(around_.rulings.peek(facts_));
     if (!is_refused_at_the_door() && !is_answered_by_the_gateway() && !belongs_to_a_flow()) {
-      a_new_flow(decision);
+      HookDesk::Considered considered =
+          around_.hooks.consider(facts_, around_.tenant, around_.tunnel, packet_);
+      out_.app = std::move(considered.app);
+      decides(considered.decision);
+      a_new_flow(considered.decision);
     }
     return std::move(out_);
   }
@@ -54,6 +55,13 @@ class Explainer {
   [[nodiscard]] std::string tunnel_name(std::uint32_t id) const {
     const Tunnel* tunnel = around_.flows.tunnel(id);
     return tunnel == nullptr ? fmt::format("{}", id) : tunnel->info().name;
+  }
+
+  void decides(const Decision& decision) {
+    out_.rule = around_.rulings.policy().rule_name(decision.rule);
+    out_.action = flows::name(decision.action);
+    out_.then = decision.then_downgrade ? flows::name(Action::kDowngrade) : "";
+    marks(decision.mark, decision.dscp);
   }
 
   void ask_rules() {
@@ -214,9 +222,12 @@ class Explainer {
         if (decision.then_downgrade) {
           return "upgraded, and downgraded again to tunnel " + out_.to_tunnel;
         }
-        return fmt::format("upgraded{}: the gateway {} {}",
+        return fmt::format("upgraded{}: the gateway {} {}{}",
                            decision.redirect ? " and redirected" : "",
-                           tcp ? "connects to" : "sends to", out_.upstream);
+                           tcp ? "connects to" : "sends to", out_.upstream,
+                           around_.hooks.may_take_elsewhere(packet_.protocol)
+                               ? ", unless the app's hooks of the egress say otherwise"
+                               : "");
       case Action::kForward:
         return "forwarded as it is, to tunnel " + out_.to_tunnel;
       case Action::kReject:

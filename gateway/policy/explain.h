@@ -1,7 +1,8 @@
 // explain: what would become of a packet, asked of the very code that packets meet.
 //
 // It walks the way of PacketPath without a packet: the tunnel's sources, the flow that is there
-// already, the compiled rules, the plan, the limits. Changes nothing.
+// already, the compiled rules, the app, the plan, the limits. Changes nothing: the app is told that
+// it is only asked (FlowStart::hypothetical).
 #pragma once
 
 #include "flows/packet.h"
@@ -13,8 +14,11 @@
 
 namespace gateway {
 
+class HookDesk;
+
 struct ExplainAround {
   const Rulings& rulings;
+  HookDesk& hooks;
   const FlowKeeper& flows;
   const GatewayAddresses& addresses;
   Tenant& tenant;

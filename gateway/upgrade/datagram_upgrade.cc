@@ -71,10 +71,10 @@ DatagramUpgrade::~DatagramUpgrade() {
 
 // ---- Mappings ----
 
-std::optional<Drop> DatagramUpgrade::open(FlowIndex flow) {
+std::optional<Drop> DatagramUpgrade::open(FlowIndex flow, Fd own) {
   const FlowKey& key = flows_[flow].key;
   const Source source{key.source, key.tenant};
-  if (const auto known = by_source_.find(source); known != by_source_.end()) {
+  if (const auto known = by_source_.find(source); !own.is_open() && known != by_source_.end()) {
     join(*mappings_[known->second], flow);
     return std::nullopt;
   }
@@ -83,7 +83,7 @@ std::optional<Drop> DatagramUpgrade::open(FlowIndex flow) {
   if (budget.by_use.size() >= tunnel->tenant().settings.max_udp_sockets && !evict_idle(budget)) {
     return Drop::kNoUdpSocket;
   }
-  const auto mapping = make_mapping(source);
+  const auto mapping = make_mapping(source, std::move(own));
   if (!mapping) {
     return mapping.error();
   }
@@ -91,9 +91,11 @@ std::optional<Drop> DatagramUpgrade::open(FlowIndex flow) {
   return std::nullopt;
 }
 
-base::Result<DatagramUpgrade::Mapping*, Drop> DatagramUpgrade::make_mapping(const Source& source) {
+base::Result<DatagramUpgrade::Mapping*, Drop> DatagramUpgrade::make_mapping(const Source& source,
+                                                                            Fd own) {
   const bool v4 = source.endpoint.address.is_v4();
-  Fd socket = open_socket(v4);
+  const bool is_apps = own.is_open();
+  Fd socket = is_apps ? std::move(own) : open_socket(v4);
   if (!socket.is_open() || is_reserved(socket)) {
     return Unexpected{refusal_of(socket.is_open() ? EMFILE : errno)};
   }
@@ -111,13 +113,16 @@ base::Result<DatagramUpgrade::Mapping*, Drop> DatagramUpgrade::make_mapping(cons
   free_.pop_back();
   mapping.source = source;
   mapping.socket = std::move(socket);
+  mapping.is_apps = is_apps;
   mapping.discover = mapping.ttl = -1;
   mapping.mark = 0;
   mapping.dscp = flows::kOwnDscp;
   mapping.last_used = loop_.now();
   auto& by_use = budgets_[source.tenant].by_use;
   mapping.by_use = by_use.insert(by_use.end(), &mapping);
-  by_source_.emplace(source, mapping.index);
+  if (!is_apps) {
+    by_source_.emplace(source, mapping.index);
+  }
   return &mapping;
 }
 
@@ -125,7 +130,9 @@ void DatagramUpgrade::free_mapping(Mapping& mapping) {
   loop_.unwatch(mapping.socket, mapping);
   mapping.socket.reset();
   budgets_[mapping.source.tenant].by_use.erase(mapping.by_use);
-  by_source_.erase(mapping.source);
+  if (!mapping.is_apps) {
+    by_source_.erase(mapping.source);
+  }
   free_.push_back(mapping.index);
 }
 
@@ -247,8 +254,9 @@ void DatagramUpgrade::send_one(Mapping& mapping, FlowIndex flow, std::span<std::
                                const RawPacket& packet, const Packet& parsed) {
   const base::SocketAddress to(flows_[flow].upstream);
   const auto try_once = [&] {
-    const ssize_t sent = ::sendto(mapping.socket.get(), content.data(), content.size(),
-                                  MSG_DONTWAIT | MSG_NOSIGNAL, to.data(), to.size());
+    const ssize_t sent =
+        ::sendto(mapping.socket.get(), content.data(), content.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                 mapping.is_apps ? nullptr : to.data(), mapping.is_apps ? 0 : to.size());
     return sent < 0 ? errno : 0;
   };
   int error = try_once();
@@ -286,10 +294,10 @@ void DatagramUpgrade::receive(Mapping& mapping, std::uint32_t events) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto remote = batch_.remote(i);
     const auto packet = batch_.packet(i);
-    if (packet.size() > DatagramBatch::kMaxPacketBytes || !remote) {
+    if (packet.size() > DatagramBatch::kMaxPacketBytes || (!remote && !mapping.is_apps)) {
       owner_.dropped(Drop::kTooBig);
     } else {
-      deliver(mapping, *remote, packet);
+      deliver(mapping, remote.value_or(Endpoint{}), packet);
     }
   }
 }
@@ -353,6 +361,9 @@ bool DatagramUpgrade::lets_in(const Mapping& mapping, const IpAddress& remote) c
 }
 
 FlowKey DatagramUpgrade::key_of(const Mapping& mapping, const Endpoint& remote) const {
+  if (mapping.is_apps && !mapping.flows.empty()) {
+    return flows_[*mapping.flows.begin()].key;  // whoever it is that the app's socket speaks to
+  }
   if (const auto there = mapping.elsewhere.find(remote); there != mapping.elsewhere.end()) {
     return flows_[there->second.back()].key;
   }

@@ -15,6 +15,9 @@
 // datagram, from whoever sent them: so traceroute sees past us. TTL and DF are the client's: the
 // one less a hop, the other as it was.
 //
+// An app may give a flow a connected socket of its own: a mapping of that flow alone, beside the
+// one of its source, which knows nothing of it.
+//
 // Datagrams are received straight into the arena, behind the room for their headers. What is longer
 // than the tunnel's MTU is cut into fragments: we are the sender.
 #pragma once
@@ -79,8 +82,9 @@ class DatagramUpgrade {
   DatagramUpgrade(const DatagramUpgrade&) = delete;
   DatagramUpgrade& operator=(const DatagramUpgrade&) = delete;
 
-  /// Gives a flow that has just been opened its socket. Fails with why there is none.
-  std::optional<flows::Drop> open(flows::FlowIndex flow);
+  /// Gives a flow that has just been opened its socket: `own` where that is open, which is an
+  /// app's, and connected. Fails with why there is none.
+  std::optional<flows::Drop> open(flows::FlowIndex flow, base::Fd own = {});
   /// Sends what the client's packet carries.
   void send(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed);
   /// The flow is over; its socket goes with the last flow that uses it.
@@ -134,6 +138,7 @@ class DatagramUpgrade {
     std::uint32_t index = 0;
     Source source;
     base::Fd socket;
+    bool is_apps = false;                   // connected, and of one flow only
     std::uint32_t tunnel = flows::kNone32;  // where the client was heard last
     base::Port outer_port{};                // and its outer port (flows/flow.h)
     std::unordered_set<flows::FlowIndex> flows;
@@ -152,7 +157,7 @@ class DatagramUpgrade {
     bool any = false;
     std::optional<std::uint32_t> mtu_bytes;  // our own kernel's EMSGSIZE
   };
-  base::Result<Mapping*, flows::Drop> make_mapping(const Source& source);
+  base::Result<Mapping*, flows::Drop> make_mapping(const Source& source, base::Fd own);
   void free_mapping(Mapping& mapping);
   bool evict_idle(Budget& budget);
   void join(Mapping& mapping, flows::FlowIndex flow);

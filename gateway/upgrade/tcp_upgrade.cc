@@ -111,6 +111,7 @@ void TcpUpgrade::free_session(Session& session) {
   }
   session.asked = false;
   session.let_in = false;
+  session.others.clear();
   if (session.dialling) {  // somebody has given it up
     end_dial(session);
     measure_dial(session, FlowHistogram::kDialFailed);
@@ -258,22 +259,33 @@ void TcpUpgrade::dial(Session& session) {
 
 // Asks once for each flow, although a dial that waits for a socket begins again.
 std::optional<Fd> TcpUpgrade::socket_of_app(Session& session) {
-  using Kind = hooks::EgressRuling::Kind;
+  using Kind = HookDesk::Egress::Kind;
   if (hooks_ == nullptr || std::exchange(session.asked, true)) {
     return Fd();
   }
-  hooks::EgressRuling ruling = hooks_->egress(session.flow);
-  if (ruling.kind == Kind::kRefuse) {
+  HookDesk::Egress egress = hooks_->egress(session.flow);
+  if (egress.kind == Kind::kRefuse || egress.kind == Kind::kNoSuchName) {
+    const bool is_refused = egress.kind == Kind::kRefuse;
     if (session.syn) {
-      owner_.refuse(session.flow, session.syn->packet(), std::nullopt);
+      owner_.refuse(session.flow, session.syn->packet(),
+                    is_refused ? std::nullopt : std::optional(Unreachable::kHost));
     }
-    flows_.retire(session.flow, EndReason::kBlocked, loop_.now());
+    flows_.retire(session.flow, is_refused ? EndReason::kBlocked : EndReason::kUnreachable,
+                  loop_.now());
     return std::nullopt;
   }
-  if (ruling.kind == Kind::kConnectTo) {
-    flows_[session.flow].upstream = ruling.to;
+  session.others.assign(egress.upstreams.rbegin(), egress.upstreams.rend());
+  take_next_address(session);
+  return std::move(egress.socket);
+}
+
+bool TcpUpgrade::take_next_address(Session& session) {
+  if (session.others.empty()) {
+    return false;
   }
-  return std::move(ruling.socket);
+  flows_[session.flow].upstream = session.others.back();
+  session.others.pop_back();
+  return true;
 }
 
 bool TcpUpgrade::lets_in(Session& session) {
@@ -365,6 +377,10 @@ void TcpUpgrade::measure_dial(const Session& session, FlowHistogram result) {
 }
 
 void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
+  if (!is_our_lack(error) && take_next_address(session)) {
+    dial(session);
+    return;
+  }
   const FlowIndex flow = session.flow;
   measure_dial(session, FlowHistogram::kDialFailed);
   const auto unreachable = as_unreachable(error);

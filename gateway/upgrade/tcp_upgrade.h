@@ -18,6 +18,9 @@
 // that begins with its client's socket. Its failed dial is an RST, for its client's SYN has been
 // answered by the host's own kernel.
 //
+// Where an app has given an upstream several addresses, they are dialled one after the other until
+// one answers; what the client is told is what became of the last.
+//
 // One Session serves one flow from its SYN to its last byte; Flow::attachment is its index.
 #pragma once
 
@@ -142,8 +145,9 @@ class TcpUpgrade final {
     base::Fd client;                              // eager or published: waiting for the dial
     std::unique_ptr<HeldSyn> syn;
     std::optional<TcpRelay> relay;
-    std::shared_ptr<LentSockets> lent;  // instead of the relay: an app has the sockets
-    base::Instant dialled{};            // when the dial began
+    std::shared_ptr<LentSockets> lent;   // instead of the relay: an app has the sockets
+    std::vector<base::Endpoint> others;  // dialled when this one fails; the next one at the end
+    base::Instant dialled{};             // when the dial began
     bool dialling = false;
     bool awaits_socket = false;  // while dialling: the pool is empty
     bool asked = false;          // an app, about the upstream
@@ -163,6 +167,8 @@ class TcpUpgrade final {
   // The app's own socket to the upstream, closed where it has none. Nothing: the app has refused,
   // and the flow is over.
   std::optional<base::Fd> socket_of_app(Session& session);
+  // Takes the next of the upstream's addresses; false: there is none.
+  bool take_next_address(Session& session);
   // Whether the app lets the client in; else the flow is over.
   bool lets_in(Session& session);
   void dial_answered(Session& session);

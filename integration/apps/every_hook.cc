@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "gateway/hooks/app.h"
 
@@ -18,13 +19,18 @@ namespace {
 using namespace gateway::hooks;  // NOLINT(google-build-using-namespace): an app is written in it
 
 struct Settings {
-  std::string throws;              // the name of a hook
-  std::string refuses;             // the name of a hook
-  std::string holds;               // the name of a hook
-  std::string until;               // a named pipe that somebody opens to write
-  std::string pipeline;            // relay, watch or take
-  std::string hide = "drop this";  // packets that carry it
-  bool upper = false;              // payloads of UDP
+  std::string throws;                // the name of a hook
+  std::string refuses;               // the name of a hook
+  std::string holds;                 // the name of a hook
+  std::string until;                 // a named pipe that somebody opens to write
+  std::string pipeline;              // relay, watch or take
+  std::string hide = "drop this";    // packets that carry it
+  bool upper = false;                // payloads of UDP
+  std::string name;                  // of the upstream, by egress_decide
+  std::vector<std::string> resolve;  // to these addresses
+  bool reverse = false;              // the candidates
+  std::string datagrams;             // send_to or use
+  base::Endpoint to;                 // where datagrams go then
 
   void describe(SettingVisitor& v) {
     v.value("throws", throws, "The hook that throws.");
@@ -34,6 +40,12 @@ struct Settings {
     v.value("pipeline", pipeline, "relay, watch or take.");
     v.value("hide", hide, "Packets that carry this are dropped.");
     v.value("upper", upper, "Whether UDP arrives in capitals.");
+    v.value("name", name, "What connections go to.");
+    v.list("resolve", resolve, "What names mean.");
+    v.value("reverse", reverse,
+            "Whether the last candidate is dialled first, and then the others.");
+    v.value("datagrams", datagrams, "send_to or use.");
+    v.value("to", to, "Where datagrams go then.");
   }
   friend bool operator==(const Settings&, const Settings&) = default;
 };
@@ -143,6 +155,9 @@ class Shard final : public ShardHooks,
                     public FlowDecide,
                     public PacketLook,
                     public EgressDecide,
+                    public EgressResolve,
+                    public EgressChoose,
+                    public EgressDatagrams,
                     public EgressEstablished,
                     public IngressDecide,
                     public PipelineDecide,
@@ -158,6 +173,8 @@ class Shard final : public ShardHooks,
   }
   FlowRuling flow_decide(const FlowStart& start) override {
     start.flow.context.emplace<Seen>();
+    log("every_hook flow_decide hypothetical=" + std::to_string(int{start.hypothetical}) +
+        " tunnel=" + std::string(start.flow.tunnel.name) + " rule=" + std::string(start.rule));
     return called("flow_decide") ? FlowRuling::reject() : FlowRuling::no_opinion();
   }
   PacketRuling packet(const PassingPacket& packet) override {
@@ -174,8 +191,46 @@ class Shard final : public ShardHooks,
     }
     return PacketRuling::kPass;
   }
-  EgressRuling egress_decide(const EgressStart& /*start*/) override {
-    return called("egress_decide") ? EgressRuling::refuse() : EgressRuling::connect();
+  EgressRuling egress_decide(const EgressStart& start) override {
+    if (called("egress_decide")) {
+      return EgressRuling::refuse();
+    }
+    return settings_.name.empty()
+               ? EgressRuling::connect()
+               : EgressRuling::connect_to(settings_.name, start.flow.destination.port);
+  }
+  Resolution egress_resolve(const NameLookup& lookup) override {
+    log("every_hook egress_resolve name=" + std::string(lookup.name) +
+        " known=" + std::to_string(lookup.known.size()));
+    if (called("egress_resolve")) {
+      return Resolution::none();
+    }
+    std::vector<base::IpAddress> addresses;
+    for (const std::string& address : settings_.resolve) {
+      addresses.push_back(*base::IpAddress::parse(address));
+    }
+    return addresses.empty() ? Resolution::as_known() : Resolution::of(addresses);
+  }
+  AddressOrder egress_choose(const Candidates& candidates) override {
+    const auto& all = candidates.addresses;
+    if (called("egress_choose")) {
+      return {};
+    }
+    return settings_.reverse ? AddressOrder(all.rbegin(), all.rend())
+                             : AddressOrder(all.begin(), all.begin() + candidates.usual);
+  }
+  DatagramRuling egress_datagrams(const DatagramStart& /*start*/) override {
+    if (called("egress_datagrams")) {
+      return DatagramRuling::refuse();
+    }
+    if (settings_.datagrams == "use") {
+      const base::SocketAddress to(settings_.to);
+      base::Fd socket = base::Fd::adopt(::socket(to.family(), SOCK_DGRAM, 0));
+      ::connect(socket.get(), to.data(), to.size());
+      return DatagramRuling::use(std::move(socket));
+    }
+    return settings_.datagrams == "send_to" ? DatagramRuling::send_to(settings_.to)
+                                            : DatagramRuling::send();
   }
   void egress_established(const EgressUp& /*up*/) override { called("egress_established"); }
   IngressRuling ingress_decide(const IngressStart& /*start*/) override {

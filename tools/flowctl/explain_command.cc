@@ -40,6 +40,19 @@ std::string why_not(const Json& verdict) {
          text_at(verdict, "wanted", "");
 }
 
+// Asked after the rules. Where it has no opinion, or fails, they decide.
+Row row_of_app(const Json& app) {
+  const std::string name = "app " + text_at(app, "name", "");
+  if (app.at("failed").get<bool>()) {
+    return {{name}, {"no", Style::kBad}, {"its hook flow_decide fails"}};
+  }
+  const std::string answer = text_at(app, "answer", "");
+  const bool decides = answer != "no_opinion";
+  return {{name},
+          decides ? Cell{"yes", Style::kGood} : Cell{"no", Style::kFaint},
+          {"its hook flow_decide answers " + answer}};
+}
+
 std::vector<Row> rows_of(const Json& explained) {
   std::vector<Row> rows;
   for (const Json& verdict : explained.at("rules")) {
@@ -49,9 +62,12 @@ std::vector<Row> rows_of(const Json& explained) {
                     {matches ? "every key holds" : why_not(verdict)}});
   }
   if (explained.at("rules").empty() || !explained.at("rules").back().at("matches").get<bool>()) {
-    rows.push_back({{text_at(explained, "rule", "")},
+    rows.push_back({{"default"},
                     {"yes", Style::kGood},
                     {"no rule matches: tunnels are forwarded to, the rest is upgraded"}});
+  }
+  if (const Json& app = explained.at("app"); !app.is_null()) {
+    rows.push_back(row_of_app(app));
   }
   return rows;
 }

@@ -43,13 +43,14 @@ base::Result<void, Failure> hooks_of_flow(const Options& options, Output& output
   std::vector<Row> rows;
   for (const Json& call : report.at("calls")) {
     rows.push_back({{std::to_string(call.at("at_us").get<std::uint64_t>())},
+                    {base::printable(call.at("app").get<std::string>())},
                     {base::printable(call.at("hook").get<std::string>())},
                     {base::printable(call.at("kind").get<std::string>())},
                     {std::to_string(call.at("took_ns").get<std::uint64_t>())},
                     answer_of(call)});
   }
-  output.text() += table_text({{"AT US", true}, {"HOOK"}, {"KIND"}, {"TOOK NS", true}, {"ANSWER"}},
-                              rows, colours);
+  output.text() += table_text(
+      {{"AT US", true}, {"APP"}, {"HOOK"}, {"KIND"}, {"TOOK NS", true}, {"ANSWER"}}, rows, colours);
   if (const auto count = report.at("count").get<std::uint64_t>(); count > rows.size()) {
     output.text() += "and " + std::to_string(count - rows.size()) + " later calls\n";
   }

@@ -126,7 +126,7 @@ TEST(ControlReply, ExplanationSaysWhatFailedAndWhatIsNotKnown) {
     "flow": null, "rules": [
       {"rule": "dns", "matches": false, "key": "destination_port", "found": "443", "wanted": "53"},
       {"rule": "rest", "matches": true}],
-    "rule": "rest", "action": "drop", "upstream": null, "to_tunnel": null, "refusal": null,
+    "app": null, "rule": "rest", "action": "drop", "upstream": null, "to_tunnel": null, "refusal": null,
     "says": "dropped without an answer", "bandwidths": [], "limits": [{"of": "flows", "used": 3, "most": 10}]})"));
 }
 

@@ -57,6 +57,25 @@ TEST_F(HostNamesTest, AnAddressKeepsAFewOfItsNames) {
   EXPECT_EQ(table_.size(), KnownNames::kMost) << "the records of the others are free";
 }
 
+TEST_F(HostNamesTest, ANameHasTheAddressesThatItWasGivenWhileTheyAreKnown) {
+  const auto addresses = [&](std::uint32_t tenant, std::string_view name, base::Instant now,
+                             std::size_t most = 9) {
+    return names_.addresses(tenant, name, most, now);
+  };
+  using Addresses = std::vector<base::IpAddress>;
+  const base::IpAddress other = address("192.0.2.2");
+  names_.learn(1, answer("www", other), start_);
+  names_.learn(1, answer("www", kAddress), start_);
+  names_.learn(1, answer("mail", kAddress), start_);
+  EXPECT_EQ(addresses(1, "www", start_), (Addresses{kAddress, other}));
+  EXPECT_EQ(addresses(1, "mail", start_), Addresses{kAddress});
+  EXPECT_EQ(addresses(1, "www", start_, 1), Addresses{kAddress});
+  EXPECT_EQ(addresses(2, "www", start_), Addresses{});
+  EXPECT_EQ(addresses(1, "none", start_), Addresses{});
+  names_.learn(1, answer("www", other, 3600), start_);
+  EXPECT_EQ(addresses(1, "www", start_ + 10min), Addresses{other});
+}
+
 TEST_F(HostNamesTest, WhatOneTenantWasToldSaysNothingToAnother) {
   names_.learn(1, answer("one", kAddress), start_);
   EXPECT_EQ(name(2, kAddress, start_), "none");

@@ -50,7 +50,8 @@ class HookRunnerTest : public testing::Test {
 
   ContextSlot context_;
   Moody hooks_;
-  HookRunner runner_{2};
+  HookTrace trace_{2};
+  HookRunner runner_{trace_};
 };
 
 TEST_F(HookRunnerTest, GivesTheAnswerOfTheHook) {
@@ -58,7 +59,7 @@ TEST_F(HookRunnerTest, GivesTheAnswerOfTheHook) {
 }
 
 TEST_F(HookRunnerTest, GivesTheDefaultWhereThereIsNoHook) {
-  HookRunner none(0);
+  HookRunner none(trace_);
   EXPECT_EQ(none.ask<&IngressDecide::ingress_decide>(1, IngressRuling::kAllow, start_of(1, "")),
             IngressRuling::kAllow);
   EXPECT_FALSE(none.has<IngressDecide>());
@@ -84,9 +85,9 @@ TEST_F(HookRunnerTest, CountsAHookThatThrowsAndTakesTheDefault) {
 
 TEST_F(HookRunnerTest, TraceHasTheCallsOfAFlowInTheirOrder) {
   ask(0, "");  // a flow without an id yet
-  runner_.trace().adopt(7);
+  trace_.adopt(7);
   ask(7, "throw");
-  const HookTrace::FlowCalls* calls = runner_.trace().find(7);
+  const HookTrace::FlowCalls* calls = trace_.find(7);
   ASSERT_NE(calls, nullptr);
   ASSERT_EQ(calls->count, 2U);
   EXPECT_EQ(calls->calls[0].answer(), "block");
@@ -99,16 +100,16 @@ TEST_F(HookRunnerTest, TraceKeepsTheLatestFlows) {
   for (std::uint64_t flow = 1; flow <= 3; ++flow) {
     ask(flow, "");
   }
-  EXPECT_EQ(runner_.trace().find(1), nullptr);
-  EXPECT_NE(runner_.trace().find(2), nullptr);
-  EXPECT_NE(runner_.trace().find(3), nullptr);
+  EXPECT_EQ(trace_.find(1), nullptr);
+  EXPECT_NE(trace_.find(2), nullptr);
+  EXPECT_NE(trace_.find(3), nullptr);
 }
 
 TEST_F(HookRunnerTest, TraceCountsCallsThatItHasNoRoomFor) {
   for (std::size_t i = 0; i < HookTrace::kMostCalls + 5; ++i) {
     ask(1, "");
   }
-  EXPECT_EQ(runner_.trace().find(1)->count, HookTrace::kMostCalls + 5);
+  EXPECT_EQ(trace_.find(1)->count, HookTrace::kMostCalls + 5);
 }
 
 TEST(HookTrace, ForgetsWhatWaitedForAFlowThatWasNotOpened) {

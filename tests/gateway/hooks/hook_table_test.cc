@@ -53,6 +53,9 @@ struct NoSettings {
 struct Ends final : ShardHooks, FlowEnd {
   void flow_end(const FlowEnded& /*ended*/) override {}
 };
+struct Decides final : ShardHooks, FlowDecide {
+  FlowRuling flow_decide(const FlowStart& /*start*/) override { return {}; }
+};
 struct Stops final : ProcessHooks, Stop {
   void stop() override {}
 };
@@ -67,6 +70,21 @@ TEST(HookTable, OfAnAppSaysWhichHooksItHas) {
     }
   }
   EXPECT_EQ(present, (std::set<std::string>{"flow_end", "stop"}));
+  EXPECT_THAT(table_text(&app), HasSubstr("shard    app\n"));
+}
+
+TEST(HookTable, SaysThatTheRulesAreAnAppOfOneHookToo) {
+  const AppOf<NoSettings, Decides> app({.name = "app"});
+  for (const App* of : {static_cast<const App*>(nullptr), static_cast<const App*>(&app)}) {
+    const auto table = nlohmann::json::parse(table_json(of));
+    for (const auto& hook : table.at("hooks")) {
+      const bool decides = hook.at("name") == "flow_decide";
+      EXPECT_EQ(hook.at("apps"), !decides        ? nlohmann::json::array()
+                                 : of == nullptr ? nlohmann::json({"rules"})
+                                                 : nlohmann::json({"rules", "app"}))
+          << hook;
+    }
+  }
 }
 
 // After a change to the table: the test's message is the new section.
