@@ -15,6 +15,8 @@
 
 #include "integration/support/client_network.h"
 #include "integration/support/gateway_process.h"
+#include "integration/support/host_network.h"
+#include "integration/support/resolver.h"
 #include "integration/support/servers.h"
 #include "integration/support/udp_client.h"
 #include "tests/support/temp_directory.h"
@@ -60,6 +62,28 @@ TEST_F(Examples, PrivateGuardBlocksPrivatePrefixesUnlessALabelAllows) {
   EXPECT_EQ(refused.at(0).at("rule"), "hook");
   const auto allowed = gateway.flowctl({"flows", "tunnel=trusted"});
   EXPECT_EQ(allowed.at(0).at("rule"), "default");
+}
+
+TEST_F(Examples, SplitHorizonSaysWhatNamesMeanHere) {
+  const Program resolver = start_resolver({"--address=/example.test/198.51.100.7"});
+  const TcpServer server = TcpServer::echo(host::kServer6);
+  const UdpServer echo = UdpServer::echo();
+  const GatewayProcess gateway({.more = "app: {hosts: [www.example.test " +
+                                        std::string(host::kServer4) + ", \"www.example.test " +
+                                        host::kServer6 + "\"]}",
+                                .program = app("split_horizon")});
+  const ClientNetwork client(gateway.onramp());
+  ASSERT_TRUE(looks_up(client, "www.example.test", "A", "198.51.100.7")) << resolver.err();
+  const base::IpAddress outside = *base::IpAddress::parse("198.51.100.7");
+  for (int i = 0; i < 2; ++i) {  // nobody listens at the other address, whose turn is one of them
+    TcpConnection connection = client.connect({outside, server.endpoint().port});
+    connection.send("x");
+    EXPECT_EQ(connection.receive(1), "x");
+  }
+  const auto flows = gateway.flowctl({"flows", "protocol=tcp"});
+  EXPECT_EQ(flows.at(0).at("upstream"), server.endpoint().to_string());
+  const UdpClient udp(client);
+  EXPECT_EQ(udp.ask({outside, echo.endpoint().port}, "x").from.address, outside);
 }
 
 TEST_F(Examples, PrivateGuardTakesOverItsSettingsWhenTheyAreReloaded) {
