@@ -257,7 +257,7 @@ std::string_view explain(Drop reason) {
     case Drop::kNoDescriptor:
       return "The process or the system has no descriptor or memory left for a socket";
     case Drop::kNoUpstreamPort:
-      return "Every port of ip_local_port_range is taken by connections to that upstream";
+      return "No source port (ip_local_port_range), or no address, is left for that upstream";
     case Drop::kNoPoolSocket:
       return "The sandbox could not make a socket for a connection to a tunnel";
     case Drop::kAuditBacklog:

@@ -63,7 +63,7 @@ enum class Drop : std::uint8_t {
   kNoFreeBinding,
   kDialLimit,       // too many connects of the tenant are under way
   kNoDescriptor,    // EMFILE, ENFILE, ENOBUFS, ENOMEM while dialling
-  kNoUpstreamPort,  // EADDRNOTAVAIL: every source port towards the upstream is taken
+  kNoUpstreamPort,  // EADDRNOTAVAIL: no source port, or address, for the upstream
   kNoPoolSocket,    // the sandbox's helper has no socket for a downgrade
   kAuditBacklog,    // the audit log cannot take another flow
   kHeldSyn,         // a SYN again, while its upstream is being dialled

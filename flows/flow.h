@@ -64,6 +64,8 @@ std::string_view name(EndReason reason);  // "reset_by_client"
 struct WireCount {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
+
+  friend bool operator==(const WireCount&, const WireCount&) = default;
 };
 
 /// A host name in the region (name_table.h).

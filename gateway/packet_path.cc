@@ -234,13 +234,15 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     answer(tunnel, raw, packet, std::nullopt);
     return;
   }
-  tunnel.new_flows.count(loop_.now());
-  if (const auto limit = rate_met(tunnel)) {
-    dropped(tunnel, *limit);  // as if it were lost: who is in no hurry gets through
-  } else if (openings_.may_open(tunnel)) {
+  // What waits is parsed again from its bytes alone. A fragment, and what was put together of some,
+  // have come with more than that.
+  const bool may_wait = !packet.is_fragment && wire == flows::wire_count(packet, raw.vnet);
+  if (opens_waiting_) {
+    begin(tunnel, raw, packet, wire);
+  } else if (openings_.may_open()) {
     const TimeShare::Spending opening(openings_.time());
     begin(tunnel, raw, packet, wire);
-  } else if (!openings_.wait(tunnel, raw)) {
+  } else if (!may_wait || !openings_.wait(tunnel, raw)) {
     dropped(tunnel, Drop::kOverloaded);
   }
 }
@@ -248,8 +250,9 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
 // A repetition of its first packet may have waited with it, and finds the flow open.
 void PacketPath::open_waiting(const Arrivals::Arrival& arrival) {
   const auto packet = flows::parse(arrival.packet.bytes, arrival.packet.vnet.verified());
-  CHECK(packet.has_value());  // it was parsed when it came in
+  CHECK(packet.has_value() && !packet->is_fragment);  // it was parsed when it came in
   Tunnel& tunnel = arrival.tunnel;
+  opens_waiting_ = true;
   const WireCount wire = flows::wire_count(*packet, arrival.packet.vnet);
   const base::Port outer_port = std::exchange(tunnel.outer_port, arrival.outer_port);
   if (const auto match = flow_of(tunnel, *packet)) {
@@ -258,6 +261,8 @@ void PacketPath::open_waiting(const Arrivals::Arrival& arrival) {
     begin(tunnel, arrival.packet, *packet, wire);
   }
   tunnel.outer_port = outer_port;
+  opens_waiting_ = false;
+  sandbox_.flush();  // the packet's memory is the next one's
 }
 
 void PacketPath::forget(Tunnel& tunnel) {
@@ -268,6 +273,11 @@ void PacketPath::forget(Tunnel& tunnel) {
 
 void PacketPath::begin(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                        const WireCount& wire) {
+  tunnel.new_flows.count(loop_.now());
+  if (const auto limit = rate_met(tunnel)) {
+    dropped(tunnel, *limit);  // as if it were lost: who is in no hurry gets through
+    return;
+  }
   const Decision decision = hooks_.decide(
       facts_of(packet, tunnel.tenant(), &tunnel, flows_, loop_.now()), tunnel, &packet);
   const FlowStart start{.packet = packet,

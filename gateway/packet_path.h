@@ -120,7 +120,6 @@ class PacketPath final : public TcpUpgrade::Owner,
              const flows::WireCount& wire);
   // Openings::Owner
   void open_waiting(const Arrivals::Arrival& arrival) override;
-  void opened_waiting() override { sandbox_.flush(); }
   // What `packet` begins is opened, or refused.
   void begin(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
              const flows::WireCount& wire);
@@ -231,6 +230,7 @@ class PacketPath final : public TcpUpgrade::Owner,
   Upgrades* upgrades_ = nullptr;
   Bandwidths* bandwidths_ = nullptr;
   Openings openings_;
+  bool opens_waiting_ = false;  // the packet at hand has waited
   GatewayAddresses addresses_;
   flows::DropCounters drops_;
   flows::WireCount up_;

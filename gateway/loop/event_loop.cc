@@ -96,23 +96,32 @@ void EventLoop::set_tick(base::Duration period, std::function<void(base::Instant
   next_tick_ = base::Clock::now() + period;
 }
 
+base::Instant EventLoop::sleeps_until() const {
+  if (!turns_.empty()) {
+    return base::Instant::min();
+  }
+  return background_ != nullptr && background_->is_waiting() ? background_->sleeps_until()
+                                                             : base::Instant::max();
+}
+
 int EventLoop::wait_milliseconds() const {
-  if (has_work()) {
+  const base::Instant until = std::min(next_tick_, sleeps_until());
+  if (until == base::Instant::min()) {
     return 0;
   }
-  if (next_tick_ == base::Instant::max()) {
+  if (until == base::Instant::max()) {
     return -1;
   }
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - base::Clock::now());
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - base::Clock::now());
   return std::max(0, static_cast<int>(left.count()));
 }
 
 int EventLoop::wait() {
   if (was_busy_ && busy_poll_ > base::Duration::zero()) {
-    const base::Instant until = base::Clock::now() + busy_poll_;
+    const base::Instant until = std::min(base::Clock::now() + busy_poll_, sleeps_until());
     do {
       if (const int count = ::epoll_wait(epoll_.get(), ready_.data(), kEventsPerWake, 0);
-          count != 0 || has_work()) {
+          count != 0 || !turns_.empty()) {
         return count;
       }
     } while (base::Clock::now() < until);

@@ -48,8 +48,9 @@ class EventLoop {
   /// Work that can wait until others had their turn.
   class Background {
    public:
-    /// While it does, the loop does not sleep.
     [[nodiscard]] virtual bool is_waiting() const = 0;
+    /// While it waits: until when the loop may sleep, if nobody else has anything to do.
+    [[nodiscard]] virtual base::Instant sleeps_until() const = 0;
     /// At the end of each round in which it waits. `is_idle`: nobody else had anything to do.
     virtual void on_round(bool is_idle) = 0;
 
@@ -98,10 +99,8 @@ class EventLoop {
   struct Posts;
 
   EventLoop(base::Fd epoll, base::Fd wake);
-  // Whether somebody who is there already has something to do.
-  [[nodiscard]] bool has_work() const {
-    return !turns_.empty() || (background_ != nullptr && background_->is_waiting());
-  }
+  // Until when nobody who is there already has anything to do.
+  [[nodiscard]] base::Instant sleeps_until() const;
   [[nodiscard]] int wait_milliseconds() const;
   // The number of events in ready_, as epoll_wait(2) returns it.
   int wait();

@@ -11,7 +11,8 @@ Arrivals::Arrivals() : slots_(std::make_unique_for_overwrite<Slot[]>(kMostPacket
 
 bool Arrivals::add(Tunnel& tunnel, const RawPacket& packet) {
   Line& line = tunnel.arrivals;
-  if (packet.bytes.size() > kMostBytes || line.size_ >= room_) {
+  Lines& lines = tunnel.tenant().arrivals;
+  if (packet.bytes.size() > kMostBytes || !has_room(line, lines)) {
     return false;
   }
   std::uint32_t index = free_;
@@ -31,8 +32,8 @@ bool Arrivals::add(Tunnel& tunnel, const RawPacket& packet) {
 
   (line.size_ == 0 ? line.first_ : slots_[line.last_].next) = index;
   line.last_ = index;
+  ++lines.size_;
   if (++line.size_ == 1) {
-    Lines& lines = tunnel.tenant().arrivals;
     lines.tunnels_.splice(lines.tunnels_.end(), line.node_);
     if (!lines.node_.empty()) {
       tenants_.splice(tenants_.end(), lines.node_);
@@ -55,6 +56,7 @@ Arrivals::Arrival Arrivals::take() {
   Slot& slot = slots_[taken_];
   tunnel.arrivals.first_ = slot.next;
   --tunnel.arrivals.size_;
+  --lines.size_;
   if (tunnel.arrivals.size_ == 0) {
     leave(tunnel);
   }
@@ -77,8 +79,20 @@ std::uint32_t Arrivals::forget(Tunnel& tunnel) {
     index = next;
   }
   line.size_ = 0;
+  tunnel.tenant().arrivals.size_ -= forgotten;
   leave(tunnel);
   return forgotten;
+}
+
+bool Arrivals::has_room(const Line& line, const Lines& lines) const {
+  if (lines.size_ == 0) {
+    return room_ > 0;
+  }
+  const std::uint32_t shared = room_ > kKept ? room_ - kKept : 0;
+  if (line.size_ == 0) {
+    return lines.size_ < shared;
+  }
+  return line.size_ + lines.size_ + kKept < shared;
 }
 
 void Arrivals::release(std::uint32_t slot) {

@@ -2,12 +2,16 @@
 //
 // Theory of operation
 //
-//     tenant A:  tunnel a1 [p p p]  a2 [p]       taken in turns: a tenant at a time, of that a
-//     tunnel tenant B:  tunnel b1 [p p p p p p]         at a time: A/a1, B/b1, A/a2, B/b1, A/a1 ...
+//     tenant A:  tunnel a1: p p p   a2: p
+//     tenant B:  tunnel b1: p p p p p p
 //
-// There is room for a fixed number of packets, which all tunnels share: one may add another as long
-// as it has fewer than there is room left (Choudhury and Hahne, 1998). So one that floods gets half
-// of it, the next a quarter, and there is always room for one that has none there.
+// They are taken in turns, a tenant at a time, and of that a tunnel: A/a1, B/b1, A/a2, B/b1, A/a1.
+//
+// There is room for a fixed number of packets, which all share: a tenant may add another as long as
+// it has fewer than there is room left (Choudhury and Hahne, 1998), and one of its tunnels as long
+// as that has fewer than its tenant may add then. So a tenant that floods gets half of the room,
+// the next a quarter, and of that a tunnel that floods a third; some is kept for tenants, and for
+// tunnels of a tenant, that have none there.
 //
 // Memory is reserved once and touched as it is used. tests/gateway/opening/arrivals_test.cc states
 // this.
@@ -32,6 +36,7 @@ struct Tenant;
 class Arrivals {
  public:
   static constexpr std::uint32_t kMostPackets = 1024;  // chosen: of all tunnels
+  static constexpr std::uint32_t kKept = 128;          // of those, for whoever has none yet
   // Chosen: what the Internet carries. A longer packet is not worth waiting for.
   static constexpr std::size_t kMostBytes = 1500;
 
@@ -59,6 +64,7 @@ class Arrivals {
 
    private:
     friend class Arrivals;
+    std::uint32_t size_ = 0;
     std::list<Tunnel*> tunnels_;
     std::list<Tenant*> node_;  // empty while there are any
     std::list<Tenant*>::iterator place_;
@@ -94,6 +100,8 @@ class Arrivals {
     std::array<std::byte, kMostBytes> bytes;
   };
 
+  // Whether the tunnel may add another.
+  [[nodiscard]] bool has_room(const Line& line, const Lines& lines) const;
   void release(std::uint32_t slot);
   // A packet less: out of the lists, where it was the last.
   void leave(Tunnel& tunnel);

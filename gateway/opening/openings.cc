@@ -2,27 +2,31 @@
 
 #include <utility>
 
-#include "gateway/onramp/tunnel.h"
-
 namespace gateway {
 
-bool Openings::may_open(const Tunnel& tunnel) const {
-  return tunnel.arrivals.size() == 0 && time_.has_time(base::Clock::now());
+bool Openings::may_open() const {
+  return arrivals_.empty() && time_.has_time(base::Clock::now());
+}
+
+TimeShare* Openings::share_with_time(bool is_idle, base::Duration taken, base::Instant now) {
+  if (time_.has_time(now)) {
+    return &time_;
+  }
+  return is_idle && taken < kSlice && idle_time_.has_time(now) ? &idle_time_ : nullptr;
 }
 
 void Openings::on_round(bool is_idle) {
   const base::Instant began = base::Clock::now();
   base::Instant now = began;
-  const auto has_time = [&] { return is_idle ? now - began < kSlice : time_.has_time(now); };
-  if (!has_time()) {
-    return;
-  }
-  do {
+  while (!arrivals_.empty()) {
+    TimeShare* const share = share_with_time(is_idle, now - began, now);
+    if (share == nullptr) {
+      return;
+    }
     owner_.open_waiting(arrivals_.take());
     const base::Instant before = std::exchange(now, base::Clock::now());
-    time_.spend(before, now);
-  } while (!arrivals_.empty() && has_time());
-  owner_.opened_waiting();
+    share->spend(before, now);
+  }
 }
 
 }  // namespace gateway

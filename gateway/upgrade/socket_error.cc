@@ -8,7 +8,7 @@ using flows::Unreachable;
 
 bool is_our_lack(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
-         error == ENOSPC;
+         error == EADDRNOTAVAIL || error == ENOSPC;
 }
 
 // The reverse of icmp_err_convert in net/ipv4/icmp.c and icmpv6_err_convert in net/ipv6/icmp.c.

@@ -7,7 +7,7 @@
 
 namespace gateway {
 
-/// Whether `error` is for want of descriptors or memory of our own.
+/// Whether `error` is for want of descriptors, memory or ports of our own.
 [[nodiscard]] bool is_our_lack(int error);
 
 /// What the error of connect(2) or sendmsg(2) says about the network, in ICMP's terms; nothing when

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kIpLocalPortRange = 51;  // IP_LOCAL_PORT_RANGE; Debian 12's headers are of Linux 6.1
 
+// A window of 0 and 0 is the kernel's own range.
 bool set_window(const base::Fd& socket, PortRange window) {
   const std::uint32_t ports =
       std::uint32_t{base::number(window.last)} << 16U | base::number(window.first);
@@ -41,11 +42,12 @@ int SourcePorts::connect(const base::Fd& socket, const base::Endpoint& upstream,
   }
   const base::SocketAddress address(upstream);
   int error = EADDRNOTAVAIL;
-  for (int tries = 0; tries < kTries && error == EADDRNOTAVAIL; ++tries) {
-    const bool is_bounded = set_window(socket, next_window());
+  for (int tries = 0; tries <= kTries && error == EADDRNOTAVAIL; ++tries) {
+    const bool is_window =
+        set_window(socket, tries < kTries ? next_window() : PortRange{}) && tries < kTries;
     error = begin_connect(socket, address);
-    if (!is_bounded) {
-      break;  // it has looked at all of them
+    if (!is_window) {
+      break;  // it has looked everywhere
     }
   }
   if (error == EADDRNOTAVAIL) {

@@ -12,9 +12,13 @@
 //                       first try                  second try: at most kTries
 //
 // So each socket is told to look in a small window only, at a random place (IP_LOCAL_PORT_RANGE,
-// Linux 6.3), and where that is full in a few more. Up to 99 of 100 ports may be taken before that
-// fails once in two hundred times. Where it fails, the upstream is exhausted (exhausted_ports.h).
-// An older kernel, and one whose range was changed since we began, looks as it always did.
+// Linux 6.3), and where that is full in a few more. With 99 of 100 ports taken that fails once in
+// two hundred times; then it may look everywhere. Where that fails, too, the upstream is exhausted
+// for a moment (exhausted_ports.h). An older kernel, and one whose range was changed since we
+// began, looks as it always did.
+//
+// The price: a port may come again sooner than it does in the kernel's own order, which goes
+// through them one by one (RFC 6056 3.3.3).
 #pragma once
 
 #include <cstdint>
@@ -35,7 +39,8 @@ namespace gateway {
 class SourcePorts {
  public:
   static constexpr std::uint32_t kWindow = 64;  // chosen: looked at within a few microseconds
-  static constexpr int kTries = 8;              // chosen: together 512 ports
+  static constexpr int kTries =
+      8;  // chosen: windows, together 512 ports; one more looks everywhere
 
   /// `seed` makes windows that nobody can foretell (RFC 6056 3.3.1).
   SourcePorts(PortRange range, base::SipKey seed) : range_(range), seed_(seed) {}

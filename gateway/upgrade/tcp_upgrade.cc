@@ -150,6 +150,7 @@ void TcpUpgrade::open(FlowIndex flow, const RawPacket& syn, const flows::Packet&
 }
 
 void TcpUpgrade::open_accepted(FlowIndex flow, Fd client) {
+  const TimeShare::Spending opening(owner_.opening_time());
   Session& session = new_session(flow);
   session.client = std::move(client);
   if (lets_in(session)) {
@@ -322,6 +323,7 @@ base::Result<Fd, int> TcpUpgrade::start_dial(const Session& session) {
 }
 
 void TcpUpgrade::sockets_arrived(bool v4, bool failed) {
+  const TimeShare::Spending opening(owner_.opening_time());
   for (const std::uint32_t index : std::exchange(awaiting_sockets_, {})) {
     Session& session = *sessions_[index];
     if (!session.awaits_socket) {
@@ -385,7 +387,7 @@ void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
   measure_dial(session, FlowHistogram::kDialFailed);
   const auto unreachable = as_unreachable(error);
   EndReason reason = unreachable ? EndReason::kUnreachable : EndReason::kRefused;
-  if (error == EADDRNOTAVAIL) {
+  if (error == EADDRNOTAVAIL && lack != Drop::kNoPoolSocket) {
     owner_.dropped(flow, Drop::kNoUpstreamPort);
     reason = EndReason::kNoUpstreamPort;
   } else if (is_our_lack(error)) {
@@ -421,6 +423,7 @@ bool TcpUpgrade::survives(FlowIndex flow) {
 }
 
 void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
+  const TimeShare::Spending opening(owner_.opening_time());
   Session* session = this->session(flow);
   if (session == nullptr || session->relay || flows_[flow].state != FlowState::kSynReceived) {
     reset_on_close(client);

@@ -74,7 +74,7 @@ TEST(HookTable, OfAnAppSaysWhichHooksItHas) {
 }
 
 TEST(HookTable, SaysThatTheRulesAreAnAppOfOneHookToo) {
-  const AppOf<NoSettings, Decides> app({.name = "app"});
+  const AppOf<NoSettings, Decides, ProcessHooks> app({.name = "app"});
   for (const App* of : {static_cast<const App*>(nullptr), static_cast<const App*>(&app)}) {
     const auto table = nlohmann::json::parse(table_json(of));
     for (const auto& hook : table.at("hooks")) {

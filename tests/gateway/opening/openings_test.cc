@@ -2,7 +2,10 @@
 
 #include "gateway/opening/openings.h"
 
+#include <sys/resource.h>
+
 #include <array>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -57,20 +60,19 @@ class OpeningsTest : public testing::Test, private Openings::Owner {
     ++opened_;
     refill();
   }
-  void opened_waiting() override {}
   // Something always waits.
   void refill() {
     std::array<std::byte, 40> packet{};
     ASSERT_TRUE(openings_.wait(tunnel_, {.vnet = {}, .bytes = packet}));
   }
-  // Its part is used up for hours.
+  // Its part is used up, and as much again.
   void exhaust() {
     const base::Instant now = base::Clock::now();
     openings_.time().spend(now - 1h, now);
   }
   template <class Predicate>
-  void run_until(Predicate reached) {
-    loop_.set_tick(base::Duration(0), [this, reached](base::Instant) {
+  void run_until(Predicate reached, base::Duration tick = {}) {
+    loop_.set_tick(tick, [this, reached](base::Instant) {
       if (reached()) {
         loop_.stop();
       }
@@ -86,34 +88,66 @@ class OpeningsTest : public testing::Test, private Openings::Owner {
 };
 
 TEST_F(OpeningsTest, OpensAtOnceWhileThereIsTime) {
-  EXPECT_TRUE(openings_.may_open(tunnel_));
+  EXPECT_TRUE(openings_.may_open());
   exhaust();
-  EXPECT_FALSE(openings_.may_open(tunnel_));
+  EXPECT_FALSE(openings_.may_open());
 }
 
-TEST_F(OpeningsTest, NobodyOvertakesWhatWaitsOfHisTunnel) {
+TEST_F(OpeningsTest, NobodyOvertakesWhatWaits) {
   refill();
-  EXPECT_FALSE(openings_.may_open(tunnel_));
+  EXPECT_FALSE(openings_.may_open());
 }
 
-TEST_F(OpeningsTest, WhereNobodyElseIsBusyTheyNeedNoPart) {
-  exhaust();
+TEST_F(OpeningsTest, WhereNobodyElseIsBusyTheyGetMoreThanTheirPart) {
   refill();
-  run_until([this] { return opened_ >= 100; });
+  run_until([this] {
+    exhaust();
+    return opened_ >= 200;
+  });
 }
 
-TEST_F(OpeningsTest, BesideOthersTheyGetTheirPart) {
+// A loop that polled until there is time again would take from others on the same processor.
+TEST_F(OpeningsTest, TheLoopSleepsUntilThereIsTimeAgain) {
   refill();
-  const Busy busy(loop_);
-  run_until([this] { return opened_ >= 100; });
+  rusage before{}, after{};
+  ::getrusage(RUSAGE_THREAD, &before);
+  const base::Instant began = base::Clock::now();
+  run_until([this] { return opened_ >= 500; }, 1ms);
+  const base::Duration took = base::Clock::now() - began;
+  ::getrusage(RUSAGE_THREAD, &after);
+  const auto spent = [](const timeval& time) {
+    return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+  };
+  EXPECT_LT(spent(after.ru_utime) + spent(after.ru_stime) - spent(before.ru_utime) -
+                spent(before.ru_stime),
+            took * 3 / 4);
 }
 
 TEST_F(OpeningsTest, BesideOthersTheyGetNoMoreThanTheirPart) {
   exhaust();
   refill();
   const Busy busy(loop_);
-  run_until([&] { return busy.turns >= 100; });
+  run_until([&] {
+    exhaust();
+    return busy.turns >= 100;
+  });
   EXPECT_EQ(opened_, 0);
+}
+
+// What was opened while nobody else wanted the time is not held against those who come later. A
+// turn of Busy takes 100 us at least, and a full debt is paid back after 50 ms.
+TEST_F(OpeningsTest, BesideOthersTheyGetTheirPartHoweverMuchTheyHadBefore) {
+  refill();
+  std::unique_ptr<Busy> busy;
+  int before = 0;
+  run_until([&] {
+    if (opened_ >= 2000 && !busy) {
+      busy = std::make_unique<Busy>(loop_);
+      before = opened_;
+    }
+    return busy && opened_ > before;
+  });
+  EXPECT_LE(busy->turns, 600);
 }
 
 }  // namespace

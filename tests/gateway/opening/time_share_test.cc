@@ -32,9 +32,16 @@ TEST(TimeShare, GivesOneOfTenInTheLongRun) {
 
 TEST(TimeShare, WhatWasOverdrawnIsPaidBack) {
   TimeShare share(10, 5ms);
-  share.spend(kNow, kNow + 105ms);  // a hundred more than was saved up
-  EXPECT_FALSE(share.has_time(kNow + 105ms + 999ms));
-  EXPECT_TRUE(share.has_time(kNow + 105ms + 1000ms));
+  share.spend(kNow, kNow + 8ms);  // three more than was saved up
+  EXPECT_FALSE(share.has_time(kNow + 8ms + 29ms));
+  EXPECT_TRUE(share.has_time(kNow + 8ms + 30ms));
+}
+
+TEST(TimeShare, NoMoreThanTheBurstIsEverOwed) {
+  TimeShare share(10, 5ms);
+  share.spend(kNow, kNow + 5min);  // the process was stopped
+  EXPECT_FALSE(share.has_time(kNow + 5min + 49ms));
+  EXPECT_TRUE(share.has_time(kNow + 5min + 50ms));
 }
 
 TEST(TimeShare, SavesUpNoMoreThanTheBurst) {

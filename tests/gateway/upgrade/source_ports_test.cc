@@ -10,8 +10,6 @@
 
 #include <gtest/gtest.h>
 
-#include "gateway/loop/tcp_socket.h"
-
 namespace gateway {
 namespace {
 
@@ -88,7 +86,7 @@ class SourcePortsToAListener : public testing::Test {
   Endpoint upstream_;
 };
 
-TEST_F(SourcePortsToAListener, UsesEveryPortOnceAndThenSaysThatThereIsNone) {
+TEST_F(SourcePortsToAListener, UsesEveryPortOfItsRangeOnceBeforeItLooksElsewhere) {
   // In the middle of what the kernel uses, or it would look elsewhere.
   const PortRange all = local_port_range();
   const auto first =
@@ -97,28 +95,19 @@ TEST_F(SourcePortsToAListener, UsesEveryPortOnceAndThenSaysThatThereIsNone) {
   SourcePorts ports(few, kSeed);
   std::vector<Fd> sockets;
   std::set<base::Port> used;
-  int error = 0;
-  while (error == 0 && sockets.size() < 9) {
+  while (used.size() < 8) {
     sockets.push_back(make_socket());
-    error = ports.connect(sockets.back(), upstream_, kNow);
-    if (error == 0) {
-      const base::Port port = port_of(sockets.back());
-      EXPECT_TRUE(port >= few.first && port <= few.last) << base::number(port);
-      EXPECT_TRUE(used.insert(port).second) << base::number(port);
+    ASSERT_EQ(ports.connect(sockets.back(), upstream_, kNow), 0);
+    const base::Port port = port_of(sockets.back());
+    if (used.empty() && (port < few.first || port > few.last)) {
+      GTEST_SKIP() << "this kernel has no IP_LOCAL_PORT_RANGE (Linux 6.3)";
     }
+    EXPECT_TRUE(port >= few.first && port <= few.last) << base::number(port);
+    EXPECT_TRUE(used.insert(port).second) << base::number(port);
   }
-  EXPECT_EQ(error, EADDRNOTAVAIL);
-  EXPECT_EQ(used.size(), 8U);  // all, unless somebody else here listens on one of them
-
-  // One that becomes free is found when the moment is over.
-  for (const Fd& socket : sockets) {
-    reset_on_close(socket);  // FIN would keep the port for a minute
-  }
-  sockets.clear();
-  const Fd next = make_socket();
-  EXPECT_EQ(ports.connect(next, upstream_, kNow), EADDRNOTAVAIL);
-  const Fd later = make_socket();
-  EXPECT_EQ(ports.connect(later, upstream_, kNow + ExhaustedPorts::kMoment), 0);
+  const Fd elsewhere = make_socket();
+  EXPECT_EQ(ports.connect(elsewhere, upstream_, kNow), 0);
+  EXPECT_FALSE(used.contains(port_of(elsewhere)));
 }
 
 }  // namespace
