@@ -281,6 +281,15 @@ TEST(PacketFragments, Ipv6FragmentHeaderMakesOneEvenWhenItHoldsTheWholeDatagram)
   }
 }
 
+// Others have their length there (RFC 8200 4.5).
+TEST(PacketFragments, ReservedByteOfAnIpv6FragmentHeaderIsNoLength) {
+  Bytes bytes = udp(kA6, kB6).fragment(8, true, 1).payload(repeated(4096, 0)).build();
+  bytes[41] = std::byte{2};
+  const auto packet = parse(bytes, {});
+  ASSERT_TRUE(packet);
+  EXPECT_EQ(packet->transport_offset, 48u);
+}
+
 TEST(PacketFragments, NothingBehindAnIpv6FragmentHeaderIsFollowed) {
   Bytes bytes = ip(60, "fd00::1", "fd00::2").fragment(8, true, 1).payload("abc").build();
 
@@ -337,6 +346,18 @@ TEST(PacketLengths, EveryTruncationBehindAnHonestIpHeaderIsTruncated) {
       fix_ip_checksum(cut);
       ASSERT_EQ(outcome(cut), "truncated") << kind << " cut to " << size;
     }
+  }
+}
+
+// Nor is there a checksum that would notice.
+TEST(PacketLengths, PayloadCutShortIsTruncatedThoughTheDeviceVouchesForIt) {
+  VnetHeader vnet;
+  vnet.flags = VnetHeader::kDataValid;
+  for (const auto& [source, destination] : {std::pair{kA4, kB4}, {kA6, kB6}}) {
+    Bytes bytes = tcp(source, destination).ack(1).payload("payload").build();
+    ASSERT_EQ(outcome(bytes, vnet), "parsed");
+    bytes.pop_back();
+    EXPECT_EQ(outcome(bytes, vnet), "truncated");
   }
 }
 

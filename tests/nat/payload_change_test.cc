@@ -53,5 +53,36 @@ TEST(PayloadChange, UdpChecksumOfZeroStaysNone) {
   EXPECT_EQ(bytes[27], std::byte{0});
 }
 
+// Which 0 would say (RFC 768).
+TEST(PayloadChange, UdpChecksumThatComputesToZeroIsNotNone) {
+  const PacketBuilder udp =
+      test_support::udp("10.0.0.1:1", "192.0.2.1:2").payload(std::string(2, '\0'));
+  auto bytes = udp.build();
+  const auto packet = flows::parse(bytes, {});
+  ASSERT_TRUE(packet);
+  const std::size_t field = packet->transport_offset + 6;
+  test_support::set16(bytes, packet->payload_offset, test_support::get16(bytes, field));
+  renew_checksum(bytes, *packet, {});
+  EXPECT_EQ(test_support::get16(bytes, field), 0xffffU);
+  EXPECT_TRUE(flows::parse(bytes, {}));
+}
+
+// The device adds the payload to it.
+TEST(PayloadChange, PartialChecksumStaysAsItIs) {
+  const PacketBuilder tcp =
+      test_support::tcp("10.0.0.1:1", "192.0.2.1:2").ack(1).payload("text").partial_checksum();
+  const auto before = tcp.build();
+  const std::size_t field = tcp.transport_offset() + 16;
+  EXPECT_EQ(test_support::get16(changed(tcp, tcp.vnet()), field),
+            test_support::get16(before, field));
+}
+
+TEST(PayloadChange, ProtocolWithoutAChecksumIsLeftAlone) {
+  const PacketBuilder gre = test_support::ip(47, "10.0.0.1", "192.0.2.1").payload("text");
+  auto expected = gre.build();
+  expected[20] ^= std::byte{0x5a};
+  EXPECT_EQ(changed(gre), expected);
+}
+
 }  // namespace
 }  // namespace nat
