@@ -42,6 +42,16 @@ TEST_F(NameTableTest, ANameIsThereOnce) {
   EXPECT_EQ(table_.size(), 1U);
 }
 
+TEST_F(NameTableTest, ANameIsThereUntilTheLastUserHasReleasedIt) {
+  const auto one = table_.use(host("one"));
+  ASSERT_EQ(table_.use(host("one")), one);
+  table_.release(*one);
+  EXPECT_EQ(table_.use(host("one")), one);
+  table_.release(*one);
+  table_.release(*one);
+  EXPECT_NE(table_.use(host("one")), one) << "its record rests";
+}
+
 TEST_F(NameTableTest, WhenAllAreInUseThereIsNoMore) {
   const auto one = table_.use(host("one"));
   table_.use(host("two"));
