@@ -42,6 +42,11 @@ TEST(FirstFragment, SaysWhichFlowThePacketIsOf) {
     ASSERT_TRUE(of_tcp);
     EXPECT_EQ(of_tcp->source.to_string(), from);
     EXPECT_TRUE(of_tcp->tcp_flags.opens());
+    const auto of_data = read(
+        tcp(from, to).seq(0x12345678).ack(0xfeedbeef).payload("abcd").fragment(0, true, 9).build());
+    ASSERT_TRUE(of_data);
+    EXPECT_EQ(of_data->sequence, 0x12345678U);
+    EXPECT_EQ(of_data->acknowledgement, 0xfeedbeefU) << "an RST in answer needs both";
   }
   const auto of_ping = read(
       echo_request("10.0.0.1", "192.0.2.1", 77).payload("12345678").fragment(0, true, 9).build());

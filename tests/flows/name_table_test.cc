@@ -67,6 +67,17 @@ TEST_F(NameTableTest, WhenAllAreInUseThereIsNoMore) {
   EXPECT_EQ(read(*four), "four");
 }
 
+TEST_F(NameTableTest, AReleasedRecordGoesToOneNameOnly) {
+  const auto one = table_.use(host("one"));
+  const auto two = table_.use(host("two"));
+  table_.use(host("three"));
+  table_.release(*one);
+  table_.release(*two);
+  EXPECT_EQ(table_.use(host("four")), one);
+  EXPECT_EQ(table_.use(host("five")), two);
+  EXPECT_FALSE(table_.use(host("six")));
+}
+
 TEST_F(NameTableTest, ARecordRestsBeforeItIsUsedAgain) {
   const auto one = table_.use(host("one"));
   table_.release(*one);
