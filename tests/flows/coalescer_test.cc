@@ -293,6 +293,12 @@ INSTANTIATE_TEST_SUITE_P(
         differs("DestinationPort", v4_segment(0), 23), differs("SequenceGap", v4_segment(0), 27),
         differs("Ack", v4_segment(0), 31), differs("ReservedTcpBits", v4_segment(0), 32),
         differs("Window", v4_segment(0), 35), differs("UrgentPointer", v4_segment(0), 39),
+        // Each field to its other end.
+        differs("V4SourceBegin", v4_segment(0), 12), differs("V6SourceBegin", v6_segment(0), 8),
+        differs("V6DestinationBegin", v6_segment(0), 24),
+        differs("V6FlowLabelBegin", v6_segment(0), 1),
+        differs("SourcePortBegin", v4_segment(0), 20), differs("AckBegin", v4_segment(0), 28),
+        differs("WindowBegin", v4_segment(0), 34), differs("UrgentPointerBegin", v4_segment(0), 38),
         differs("Options", with_options(), 40), differs("LastOption", with_options(), 51),
         differs("Fin", v4_segment(0), 33, TcpFlags::kFin),
         differs("Rst", v4_segment(0), 33, TcpFlags::kRst),

@@ -118,6 +118,12 @@ TEST(DnsAnswer, TheLongestNameFitsAndALongerOneDoesNot) {
   EXPECT_FALSE(is_read(DnsMessage(longest + "b").address("@12", kOne)));
 }
 
+// RFC 1035 2.3.4. The bit of 64 has been of other kinds of labels (RFC 6891 5).
+TEST(DnsAnswer, LabelOf64BytesIsNone) {
+  EXPECT_TRUE(is_read(DnsMessage(std::string(63, 'a')).address("@12", kOne)));
+  EXPECT_FALSE(is_read(DnsMessage(std::string(64, 'a')).address("@12", kOne)));
+}
+
 TEST(DnsAnswer, AddressesBeyondTheLimitAreLeftOut) {
   DnsMessage message("example.org");
   for (std::uint32_t i = 0; i < 40; ++i) {
