@@ -50,7 +50,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
                                                           const Settings& settings,
                                                           const GatewayAddresses& addresses,
                                                           hooks::App* app = nullptr);
-  ~Gateway();
+  ~Gateway() override;
 
   /// Listens on the configured on-ramps.
   base::SysResult<void> open_doors();

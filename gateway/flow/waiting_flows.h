@@ -3,10 +3,10 @@
 // Theory of operation
 //
 // A flow waits from its first packet on: one of TCP until its handshake is finished, in which both
-// ends have a part, any other until its responder has sent something; one that was refused, for as long as it is remembered.
-// What a flood opens waits; what is of use to somebody soon does not. So where a limit is met, a
-// flow that waits gives way, and never one that was answered (as Linux's connection tracking has
-// it, early_drop).
+// ends have a part, any other until its responder has sent something; one that was refused, for as
+// long as it is remembered. What a flood opens waits; what is of use to somebody soon does not. So
+// where a limit is met, a flow that waits gives way, and never one that was answered (as Linux's
+// connection tracking has it, early_drop).
 //
 // Which one: the oldest, unless its tunnel has less than its equal part of what waits; then it goes
 // to the end of the line. So who floods displaces what is his own. And while his tunnel is the one

@@ -57,7 +57,7 @@ Program one_prefix(const GuePrefixHome& home) {
   // From the last word to the first: each skips all that is behind it.
   for (std::size_t word = (bits + 31) / 32; word-- > 0;) {
     const std::size_t inside = std::min<std::size_t>(bits - word * 32, 32);
-    const std::uint32_t wanted = base::load_be<std::uint32_t>(address, word * 4);
+    const auto wanted = base::load_be<std::uint32_t>(address, word * 4);
     Program with{load_word(
         net_offset((home.prefix.is_v4() ? 12 : 8) + static_cast<std::uint32_t>(word) * 4))};
     if (inside < 32) {
