@@ -147,6 +147,8 @@ TEST(BuildIcmpError, CarriesTypeCodeAndTheRestOfItsHeader) {
   for (const auto& [original, error, type_and_code, rest] :
        {Case{udp(kA4, kB4), time_exceeded(true), {11, 0}, 0},
         Case{udp(kA6, kB6), time_exceeded(false), {3, 0}, 0},
+        Case{udp(kA4, kB4), reassembly_time_exceeded(true), {11, 1}, 0},
+        Case{udp(kA6, kB6), reassembly_time_exceeded(false), {3, 1}, 0},
         Case{udp(kA4, kB4), too_big(true, 1300), {3, 4}, 1300},
         Case{udp(kA4, kB4), too_big(true, 70000), {3, 4}, 65535},
         Case{udp(kA6, kB6), too_big(false, 70000), {2, 0}, 70000}}) {
