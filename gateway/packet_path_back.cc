@@ -147,7 +147,9 @@ void PacketPath::failed_upstream(FlowIndex flow, std::span<const std::byte> orig
 std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
                                                  const base::Endpoint& remote) {
   Tunnel* owner = flows_.tunnel(tunnel);
-  if (owner == nullptr || !addresses_.is_reachable(key.destination.address)) {
+  // A flow may have the key and not this socket: one that was refused or killed, that of a
+  // published port, or one whose socket is an app's.
+  if (owner == nullptr || flows_.find(key) || !addresses_.is_reachable(key.destination.address)) {
     return std::nullopt;
   }
   // As if the client had spoken first: who may not be asked may not answer.

@@ -229,6 +229,36 @@ TEST(UdpBudget, SocketThatHasBeenIdleForLongestGivesWay) {
   EXPECT_TRUE(evicted_first);
 }
 
+// The key of a flow that was killed is in the table until it is forgotten, but no socket has it: a
+// second flow of that key ended the gateway.
+TEST(UdpKilled, ItsPeerThatSpeaksAgainIsNotHeard) {
+  const GatewayProcess gateway;
+  const ClientNetwork client(gateway.onramp());
+  const UdpClient first(AF_INET);
+  const UdpClient second(AF_INET);
+  const auto bound = [](const UdpClient& socket) {
+    base::SocketAddress address(endpoint(host::kServer4 + ":0"));
+    must_call(::bind(socket.socket().get(), address.data(), address.size()), "bind");
+    must_call(::getsockname(socket.socket().get(), address.data(), &address.size()), "name");
+    return address.endpoint().value();
+  };
+  const base::Endpoint first_at = bound(first);
+  const base::Endpoint second_at = bound(second);
+  const UdpClient inside(client);
+  inside.send_to(first_at, "one");
+  const base::Endpoint mapping = first.receive().from;
+  inside.send_to(second_at, "two");
+  EXPECT_EQ(second.receive().from, mapping);
+
+  const auto flows = gateway.flowctl({"flows", "destination=" + second_at.to_string()});
+  ASSERT_EQ(flows.size(), 1U);
+  EXPECT_EQ(gateway.run_flowctl({"kill", flows.at(0).at("id").dump()}).status, 0);
+  second.send_to(mapping, "again");
+  EXPECT_TRUE(eventually([&] { return dropped(gateway, "filtered_reply") == 1; }));
+  first.send_to(mapping, "heard");
+  EXPECT_EQ(inside.receive().payload, "heard");
+}
+
 TEST(UdpDescriptors, WithoutOneTheFlowIsRefusedAndTheGatewayLivesOn) {
   const UdpServer server = UdpServer::echo();
   const GatewayProcess gateway;
