@@ -303,6 +303,9 @@ ReloadReport Gateway::reload(const std::string& path) {
     log_error("configuration not reloaded by=app why=\"{}\"", *refusal);
     return {.problems = {from + ": app: " + *refusal}};
   }
+  if (const auto stuck = stuck_shard()) {
+    return {.problems = {*stuck + "; nothing was reloaded"}};
+  }
   SettingsChange change = change_of(running_, *loaded);
   const auto numbers = rule_names_.numbers_of(change.next.rules);
   if (!numbers) {
@@ -370,9 +373,20 @@ std::vector<const base::Fd*> Gateway::flow_regions() const {
   return regions;
 }
 
+// Whoever asks a shard that does not answer waits with the whole control thread.
+std::optional<std::string> Gateway::stuck_shard() const {
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (shards_[i]->health().is_stuck()) {
+      return "shard " + std::to_string(i) + " does not answer (/health says more)";
+    }
+  }
+  return std::nullopt;
+}
+
 bool Gateway::kill_flow(std::uint64_t id) {
   const std::size_t shard = flows::shard_of_flow(id);
-  return shard < shards_.size() && shards_[shard]->kill_flow(id);
+  return shard < shards_.size() && !shards_[shard]->health().is_stuck() &&
+         shards_[shard]->kill_flow(id);
 }
 
 void Gateway::stop_capture(std::uint64_t id) {
@@ -385,12 +399,18 @@ void Gateway::stop_capture(std::uint64_t id) {
 base::Result<Explanation, std::string> Gateway::explain(const ExplainQuery& query) {
   const auto tenant = std::ranges::find(settings_.tenants, query.tenant, &TenantSettings::name);
   const auto shard = tenant == settings_.tenants.end() ? std::nullopt : placement_.find(tenant->id);
+  if (auto stuck = stuck_shard()) {
+    return Unexpected{std::move(*stuck)};
+  }
   return shards_[shard.value_or(0)]->explain(query);
 }
 
 base::Result<HookReport, std::string> Gateway::hooks_of(std::uint64_t flow) {
   if (settings_.hooks.trace == 0) {
     return Unexpected{std::string("no hooks are written down: hooks.trace is 0")};
+  }
+  if (auto stuck = stuck_shard()) {
+    return Unexpected{std::move(*stuck)};
   }
   const std::size_t shard = flows::shard_of_flow(flow);
   if (auto report = shard < shards_.size() ? shards_[shard]->hooks_of(flow) : std::nullopt) {

@@ -88,6 +88,9 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
 
   Gateway(asio::io_context& context, const Settings& settings);
 
+  // What is wrong, if one of them does not answer.
+  [[nodiscard]] std::optional<std::string> stuck_shard() const;
+
   // StatusSource
   std::vector<const base::Fd*> flow_regions() const override;
   bool kill_flow(std::uint64_t id) override;

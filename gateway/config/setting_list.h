@@ -569,7 +569,8 @@ void describe(V& v, TelemetrySettings& telemetry) {
           "their addresses.");
   v.value("token", telemetry.token, SecretKind{},
           "What whoever asks must know, but for /health: `Authorization: Bearer TOKEN`; the page\n"
-          "asks for it. env:NAME and file:PATH say where it is. Empty: nothing need be known.");
+          "asks for it. env:NAME and file:PATH say where it is. Empty: nothing need be known, and\n"
+          "/debug/heap is not to be had.");
   v.section("ipfix", telemetry.ipfix, "Flow records for a collector, when flows end (RFC 7011).");
 }
 

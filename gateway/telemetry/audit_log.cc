@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/time.h"
+#include "gateway/inspect/health.h"
 #include "gateway/log.h"
 #include "gateway/telemetry/audit_file.h"
 #include "gateway/telemetry/audit_line.h"
@@ -104,8 +105,18 @@ class FileAuditLog final : public AuditLog {
                        .waiting = unwritten_.load(std::memory_order_relaxed),
                        .refuses_flows = !accepts_starts(),
                        .write_errors = write_errors()};
-    const std::lock_guard lock(mutex_);
-    health.error = error_;
+    {
+      const std::lock_guard lock(mutex_);
+      health.error = error_;
+    }
+    // A pipe whose reader stands still, and a disk that hangs, say nothing.
+    const auto still =
+        std::chrono::nanoseconds(now_ns() - moved_ns_.load(std::memory_order_relaxed));
+    if (health.error.empty() && health.refuses_flows && still > ShardHealth::kStuckAfter) {
+      health.error =
+          "nothing could be written for " +
+          std::to_string(std::chrono::duration_cast<std::chrono::seconds>(still).count()) + " s";
+    }
     return health;
   }
 
@@ -154,7 +165,11 @@ class FileAuditLog final : public AuditLog {
     changed_.wait_for(lock, kLinger, [this] { return stop_ || reopen_; });
   }
 
+  static std::int64_t now_ns() { return base::to_nanoseconds(base::Clock::now()); }
+  void moved() { moved_ns_.store(now_ns(), std::memory_order_relaxed); }
+
   void write(const Queue& batch) {
+    moved();
     std::string lines;
     std::uint64_t count = 0;
     for (const QueuedEvent& queued : batch) {
@@ -190,6 +205,7 @@ class FileAuditLog final : public AuditLog {
       progress = file_.flush();
     }
     if (progress == AuditFile::Progress::kDone) {
+      moved();
       recovered();
     }
     unwritten_.fetch_sub(count, std::memory_order_relaxed);
@@ -224,7 +240,9 @@ class FileAuditLog final : public AuditLog {
   }
 
   void reopen_file() {
-    if (const auto reopened = file_.reopen(); !reopened) {
+    const auto reopened = file_.reopen();
+    misplaced_ = !reopened;
+    if (!reopened) {
       failed(reopened.error());
     } else {
       log_info("audit log was opened again path={}", path_);
@@ -241,7 +259,7 @@ class FileAuditLog final : public AuditLog {
   }
 
   void recovered() {
-    if (std::exchange(failing_, false)) {
+    if (!misplaced_ && std::exchange(failing_, false)) {
       {
         const std::lock_guard lock(mutex_);
         error_.clear();
@@ -263,12 +281,14 @@ class FileAuditLog final : public AuditLog {
   std::atomic<std::uint64_t> events_ = 0;
   std::atomic<std::uint64_t> unwritten_ = 0;
   std::atomic<std::uint64_t> write_errors_ = 0;
+  std::atomic<std::int64_t> moved_ns_ = now_ns();  // lines were taken up, or written
 
   // The writer's own.
   AuditFile file_;
   AuditNames names_;
   bool failing_ = false;
-  bool gave_up_ = false;  // at shutdown
+  bool misplaced_ = false;  // it could not be opened again: lines go to the file as it was
+  bool gave_up_ = false;    // at shutdown
 
   std::thread writer_;
 };

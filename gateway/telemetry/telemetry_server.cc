@@ -72,7 +72,7 @@ class Answers {
           .more_headers = "Vary: Accept\r\n"};
     }
     if (request.path == "/debug/heap") {
-      return heap();
+      return settings_.token.value.empty() ? no_heap_without_token() : heap();
     }
     if (request.path == "/config") {
       return {.status = "200 OK", .content_type = kYaml, .body = source_.config()};
@@ -88,6 +88,15 @@ class Answers {
   }
 
  private:
+  // jemalloc's profile has the whole memory map in it.
+  static HttpReply no_heap_without_token() {
+    return {.status = "403 Forbidden",
+            .content_type = kPlainText,
+            .body =
+                "a heap profile tells where everything is in memory: set telemetry.token, and "
+                "ask with it\n"};
+  }
+
   // Everybody is told whether it can serve; all the rest, who may read the rest.
   HttpReply health(const HttpRequest& request) {
     const GatewayHealth health = source_.health();

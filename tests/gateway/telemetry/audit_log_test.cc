@@ -259,6 +259,24 @@ TEST_F(AuditFifoTest, LineThatWasWrittenInPartIsFinishedBeforeTheNext) {
   EXPECT_EQ(log->write_errors(), 0u) << "a slow reader is not an error";
 }
 
+// write(2) says nothing then but "not now".
+TEST_F(AuditFifoTest, ReaderThatStandsStillIsAnErrorOnceItHoldsUpFlows) {
+  constexpr std::size_t kEvents = 800;  // far more than a pipe holds
+  const auto log = opened(1);
+  for (std::uint64_t id = 1; id <= kEvents; ++id) {
+    log->append(event_of(Kind::kFlowEnd, id));
+  }
+  EXPECT_EQ(log->health().error, "") << "it may be slow";
+  ASSERT_TRUE(within_patience([&] { return !log->health().error.empty(); }));
+  EXPECT_TRUE(log->health().error.starts_with("nothing could be written for "));
+  std::string text;
+  ASSERT_TRUE(within_patience([&] {
+    read_some(text);
+    return static_cast<std::size_t>(std::ranges::count(text, '\n')) == kEvents;
+  }));
+  EXPECT_TRUE(within_patience([&] { return log->health().error.empty(); }));
+}
+
 TEST_F(AuditFifoTest, LineThatWasWrittenInPartIsWrittenWholeToTheNextFile) {
   constexpr std::uint64_t kEvents = 800;
   {

@@ -127,10 +127,10 @@ TEST_P(TelemetryServerTest, HealthIsAnObjectForWhoWantsOne) {
               testing::EndsWith("\r\n\r\n{\"status\":\"ok\",\"problems\":[]}\n"));
 }
 
-TEST_P(TelemetryServerTest, AHeapProfileThatIsNotThereIsNotImplementedAndHasACure) {
+// It has the whole memory map in it.
+TEST_P(TelemetryServerTest, AHeapProfileIsForWhoKnowsATokenOnly) {
   EXPECT_THAT(ask("GET /debug/heap HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"),
-              AllOf(StartsWith("HTTP/1.1 501 Not Implemented\r\n"),
-                    HasSubstr("LD_PRELOAD=libjemalloc.so.2 MALLOC_CONF=prof:true")));
+              AllOf(StartsWith("HTTP/1.1 403 Forbidden\r\n"), HasSubstr("set telemetry.token")));
 }
 
 TEST_P(TelemetryServerTest, ThePageMayRunItsOwnScriptOnly) {
