@@ -134,10 +134,13 @@ bool Shard::is_as_ruled(FlowIndex index, const Policy& before) {
   if (!decision) {
     return true;
   }
-  // Where an app may have taken it, it was by the app's word, which stands.
-  const bool goes_there =
-      !is_upgraded || hooks_.may_take_elsewhere(flow.key.protocol) ||
-      flow.upstream == upstream_of(*decision, flow.key.destination, path_.addresses());
+  const auto goes_by = [&](const Decision& ruled) {
+    return flow.upstream == upstream_of(ruled, flow.key.destination, path_.addresses());
+  };
+  // Where it does not go by the rules as they were, an app has taken it there, whose word stands.
+  const bool is_apps = hooks_.may_take_elsewhere(flow.key.protocol) &&
+                       !goes_by(before.decision_of(before.position_of(flow.rule), facts));
+  const bool goes_there = !is_upgraded || is_apps || goes_by(*decision);
   const bool same = decision->action == flow.action &&
                     decision->then_downgrade == flows::is_upgraded_then_downgraded(flow) &&
                     goes_there;

@@ -9,6 +9,7 @@ using hooks::FlowRuling;
 
 FlowRuling RulesApp::flow_decide(const hooks::FlowStart& start) {
   const auto& question = static_cast<const RulesQuestion&>(start);
+  decided_ = {.action = Action::kDrop};  // not the last one's, if the rules should throw
   decided_ = start.hypothetical ? rulings_.peek(question.facts) : rulings_.decide(question.facts);
   return as_ruling(decided_);
 }

@@ -379,7 +379,8 @@ void TcpUpgrade::measure_dial(const Session& session, FlowHistogram result) {
 }
 
 void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
-  if (!is_our_lack(error) && take_next_address(session)) {
+  // Another upstream may have a port left, or be of a family that there is an address of.
+  if ((!is_our_lack(error) || error == EADDRNOTAVAIL) && take_next_address(session)) {
     dial(session);
     return;
   }
