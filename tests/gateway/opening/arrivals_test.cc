@@ -9,24 +9,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "gateway/onramp/tunnel.h"
+#include "tests/support/no_tunnel.h"
 
 namespace gateway {
 namespace {
 
-TenantSettings named(const std::string& name) {
-  TenantSettings settings;
-  settings.name = name;
-  return settings;
-}
-
-class NoTunnel final : public Tunnel {
- public:
-  using Tunnel::Tunnel;
-  flows::WireCount send(const RawPacket& /*packet*/, const flows::Packet& /*parsed*/) override {
-    return {};
-  }
-};
+using test_support::NoTunnel;
+using test_support::tenant_named;
 
 class ArrivalsTest : public testing::Test {
  protected:
@@ -36,7 +25,7 @@ class ArrivalsTest : public testing::Test {
     }
   }
   Tunnel& tunnel_of(Tenant& tenant) {
-    tunnels_.push_back(std::make_unique<NoTunnel>(TunnelInfo{}, tenant));
+    tunnels_.push_back(std::make_unique<NoTunnel>(tenant));
     return *tunnels_.back();
   }
   bool add(Tunnel& tunnel, std::string_view text) {
@@ -64,8 +53,8 @@ class ArrivalsTest : public testing::Test {
     return added;
   }
 
-  Tenant acme_{named("acme")};
-  Tenant umbrella_{named("umbrella")};
+  Tenant acme_{tenant_named("acme")};
+  Tenant umbrella_{tenant_named("umbrella")};
   std::vector<std::unique_ptr<Tunnel>> tunnels_;
   Arrivals arrivals_;
 };
@@ -143,7 +132,7 @@ TEST_F(ArrivalsTest, ATenantWithManyTunnelsThatFloodLeavesHalfOfTheRoom) {
 TEST_F(ArrivalsTest, ManyTenantsThatFloodLeaveAPlaceForEachThatDoesNot) {
   std::vector<std::unique_ptr<Tenant>> tenants;
   const auto another = [&]() -> Tenant& {
-    return *tenants.emplace_back(std::make_unique<Tenant>(named("t")));
+    return *tenants.emplace_back(std::make_unique<Tenant>(tenant_named("t")));
   };
   for (int flooding = 0; flooding < 32; ++flooding) {
     fill(tunnel_of(another()));

@@ -1,4 +1,4 @@
-// New flows get a part of the time beside others that are busy, and all of it beside nobody else.
+// New flows get a part of the time beside others that are busy, and more of it beside nobody else.
 
 #include "gateway/opening/openings.h"
 
@@ -7,31 +7,18 @@
 #include <array>
 #include <chrono>
 #include <memory>
-#include <string>
 #include <utility>
 
 #include <gtest/gtest.h>
 
-#include "gateway/onramp/tunnel.h"
+#include "tests/support/no_tunnel.h"
 
 namespace gateway {
 namespace {
 
+using test_support::NoTunnel;
+using test_support::tenant_named;
 using namespace std::chrono_literals;
-
-TenantSettings named(const std::string& name) {
-  TenantSettings settings;
-  settings.name = name;
-  return settings;
-}
-
-class NoTunnel final : public Tunnel {
- public:
-  using Tunnel::Tunnel;
-  flows::WireCount send(const RawPacket& /*packet*/, const flows::Packet& /*parsed*/) override {
-    return {};
-  }
-};
 
 void be_busy(base::Duration time) {
   for (const auto until = base::Clock::now() + time; base::Clock::now() < until;) {
@@ -82,8 +69,8 @@ class OpeningsTest : public testing::Test, private Openings::Owner {
 
   EventLoop loop_ = std::move(EventLoop::create()).value();
   Openings openings_{loop_, *this};
-  Tenant tenant_{named("acme")};
-  NoTunnel tunnel_{TunnelInfo{}, tenant_};
+  Tenant tenant_{tenant_named("acme")};
+  NoTunnel tunnel_{tenant_};
   int opened_ = 0;
 };
 
