@@ -175,8 +175,9 @@ TEST(Promtool, FindsNothingWrongWithTheMetricsOfABusyGateway) {
   Program filling =
       client.start({"socat", "-u", "OPEN:/dev/zero", "TCP:" + full.endpoint().to_string()});
   const TcpServer holding = TcpServer::holding(host::kOtherServer4);
+  // One program: of a shell's pipeline only the shell would end with the test.
   Program upload = client.start(
-      {"sh", "-c", "head -c 3000000 /dev/zero | socat - TCP:" + holding.endpoint().to_string()});
+      {"socat", "-u", "OPEN:/dev/zero,readbytes=3000000", "TCP:" + holding.endpoint().to_string()});
   const UdpServer slow = UdpServer::silent(host::kOtherServer4);
   const UdpClient udp(client);
   for (int i = 0; i < 40; ++i) {

@@ -125,6 +125,16 @@ void check_clamp(const Bytes& before, const VnetHeader& vnet, const Packet& pack
   CHECK(without_checksums(twice, packet) == without_checksums(after, packet));
 }
 
+// Whatever else it is: a fragment has no transport header, or half of one.
+bool is_same_but_for_ip_checksum(const Bytes& one, const Bytes& other, const Packet& packet) {
+  const auto is_checksum = [&](std::size_t i) { return packet.is_v4() && (i == 10 || i == 11); };
+  bool same = one.size() == other.size();
+  for (std::size_t i = 0; same && i < one.size(); ++i) {
+    same = one[i] == other[i] || is_checksum(i);
+  }
+  return same;
+}
+
 void check_dscp(const Bytes& before, const VnetHeader& vnet, const Packet& packet,
                 flows::Dscp dscp) {
   Bytes after = before;
@@ -133,7 +143,7 @@ void check_dscp(const Bytes& before, const VnetHeader& vnet, const Packet& packe
   CHECK(again.has_value());
   CHECK(again->traffic_class == (flows::ds_field(dscp) | (packet.traffic_class & 3U)));
   nat::set_dscp(after, flows::Dscp(packet.traffic_class >> 2U));
-  CHECK(without_checksums(after, packet) == without_checksums(before, packet));
+  CHECK(is_same_but_for_ip_checksum(after, before, packet));
 }
 
 void check_renewal(const Bytes& before, const VnetHeader& vnet, const Packet& packet) {
