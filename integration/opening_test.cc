@@ -39,11 +39,13 @@ TEST(Opening, FragmentsDoNotWaitToBeJudgedWithoutTheirPorts) {
   gateway.wait_for_tunnels(2);
   const std::string target = host::kServer4 + ":80";
   std::uint32_t id = 0;
+  std::uint64_t begun = 0;
   const auto burst = [&] {
-    for (std::uint64_t i = 0; i < 3000; ++i) {
+    for (const std::uint64_t end = begun + 10'000; begun < end; ++begun) {
+      const std::uint64_t i = begun;
       flood.send(tcp(address(i) + ":1024", target).syn().build());
       if (i % 10 == 9) {
-        const std::string port = std::to_string(2000 + i);
+        const std::string port = std::to_string(2000 + i % 60'000);
         flood.send(tcp(address(i) + ":" + port, host::kServer4 + ":25")
                        .syn()
                        .payload(4)
