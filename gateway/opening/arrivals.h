@@ -106,7 +106,7 @@ class Arrivals {
   // Whether the tunnel may add another.
   [[nodiscard]] bool has_room(const Line& line, const Lines& lines) const;
   void release(std::uint32_t slot);
-  // A packet less: out of the lists, where it was the last.
+  // Its last packet has gone: out of the lists.
   void leave(Tunnel& tunnel);
 
   std::unique_ptr<Slot[]> slots_;
