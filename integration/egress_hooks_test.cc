@@ -3,6 +3,8 @@
 //
 //     [client 100.64.0.2] ==SEQPACKET== every_hook, which is a gateway ==== dnsmasq, servers
 
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +54,15 @@ class EgressHooks : public testing::Test {
   void look_up() {
     ASSERT_TRUE(looks_up(*client_, kName, "A", host::kServer4)) << resolver_.err();
     ASSERT_TRUE(looks_up(*client_, kName, "AAAA", host::kServer6)) << resolver_.err();
+  }
+  // With other words in its file.
+  void reload_with(const std::string& instead, const std::string& of) const {
+    std::ifstream file(gateway_->file("config.yaml"));
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    text.replace(text.find(of), of.size(), instead);
+    std::ofstream(gateway_->file("config.yaml")) << text;
+    const Finished done = run({liftgate_program(), "reload", "--socket", gateway_->control()});
+    EXPECT_EQ(done.status, 0) << done;
   }
   // The flow of a connection that is open now.
   nlohmann::json flow() const { return gateway_->flowctl({"flows", "protocol=tcp"}).at(0); }
@@ -134,6 +145,30 @@ TEST_F(EgressHooks, ThatThrowLeaveTheAddressThatWasAskedFor) {
     EXPECT_THAT(gateway_->log(), HasSubstr("hook failed hook=" + hook));
     client_.reset();
   }
+}
+
+TEST_F(EgressHooks, LeaveAReloadTheRedirectsThatAreNotTheirs) {
+  const TcpServer first = TcpServer::echo();
+  const TcpServer second = TcpServer::echo(host::kOtherServer4);
+  start("", "\n  - {name: aside, match: {destination: 198.51.100.1/32}, redirect: " +
+                first.endpoint().to_string() + "}");
+  TcpConnection connection =
+      client_->connect({*base::IpAddress::parse("198.51.100.1"), base::Port{80}});
+  EXPECT_EQ(flow().at("upstream"), first.endpoint().to_string());
+  reload_with(second.endpoint().to_string(), first.endpoint().to_string());
+  EXPECT_EQ(connection.wait_for_end(), End::kReset);
+  EXPECT_EQ(gateway_->wait_for_audit("flow_end", 1).back().at("reason"), "policy");
+}
+
+TEST_F(EgressHooks, KeepWhatTheyHaveMovedOverAReload) {
+  start(std::string("resolve: [\"") + host::kServer6 + "\"]",
+        "\n  - {name: before, action: upgrade}");
+  look_up();
+  TcpConnection connection = client_->connect(v4_of_server());
+  reload_with("name: after", "name: before");
+  connection.send("x");
+  EXPECT_EQ(connection.receive(1), "x");
+  EXPECT_EQ(flow().at("rule"), "after");
 }
 
 // A name may have been given an address that its client must not reach.

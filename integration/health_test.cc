@@ -187,6 +187,14 @@ TEST(StuckShard, IsSaidAndHoldsNobodyElseUp) {
                                           "\n"));
   const json stats = gateway.flowctl({"stats"});
   EXPECT_EQ(stats.at("tunnels"), 1) << "as the shard said last: " << stats;
+  // Who asks of it is answered, and does not have all others wait for it.
+  const Finished explained =
+      gateway.run_flowctl({"explain", "tcp 100.64.0.2:4000 > " + server.endpoint().to_string()});
+  EXPECT_NE(explained.status, 0);
+  EXPECT_THAT(explained.err, HasSubstr("does not answer (/health says more)"));
+  const Finished reloaded = run({liftgate_program(), "reload", "--socket", gateway.control()});
+  EXPECT_NE(reloaded.status, 0);
+  EXPECT_THAT(reloaded.err, HasSubstr("nothing was reloaded"));
   EXPECT_THAT(ask(gateway, "/metrics"), HasSubstr("\nliftgate_shard_ready{shard=\"0\"} "));
 
   std::ofstream(gateway.file("go")) << "x";
