@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <filesystem>
 #include <iostream>
 #include <regex>
 
@@ -20,6 +19,7 @@
 #include <gtest/gtest.h>
 
 #include "integration/support/client_network.h"
+#include "integration/support/descriptors.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/must.h"
 #include "integration/support/servers.h"
@@ -242,11 +242,6 @@ TEST_F(Downgrade, WantOfSocketsRefusesTheConnectionAndIsCounted) {
   EXPECT_EQ(before.receive(10), "still here");
 }
 
-std::size_t descriptors_of(pid_t pid) {
-  return static_cast<std::size_t>(std::distance(
-      std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd"), {}));
-}
-
 TEST_F(Downgrade, FiveThousandConnectionsLeaveNothingBehind) {
   constexpr std::size_t kConnections = 5'000;
   struct Use {
@@ -255,7 +250,7 @@ TEST_F(Downgrade, FiveThousandConnectionsLeaveNothingBehind) {
   };
   const auto use = [&] {
     const auto stats = gateway_.flowctl({"stats"});
-    return Use{descriptors_of(gateway_.pid()) - stats.at("pool_sockets").get<std::size_t>(),
+    return Use{descriptors_of(gateway_.pid()).others - stats.at("pool_sockets").get<std::size_t>(),
                gateway_.flowctl({"nat"}).at("claimed"), stats.at("flows")};
   };
   const TcpServer server = echo();

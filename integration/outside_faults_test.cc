@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "integration/support/client_network.h"
+#include "integration/support/descriptors.h"
 #include "integration/support/drops.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/resolver.h"
@@ -27,11 +28,6 @@ namespace integration {
 namespace {
 
 using testing::HasSubstr;
-
-std::size_t descriptors_of(pid_t pid) {
-  return static_cast<std::size_t>(std::distance(
-      std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd"), {}));
-}
 
 class OutsideFaults : public testing::Test {
  protected:
@@ -46,14 +42,16 @@ class OutsideFaults : public testing::Test {
   bool says(const std::string& text) const {
     return eventually([&] { return gateway_.log().find(text) != std::string::npos; });
   }
-  // Flows, bindings, relays, dials, and of descriptors at most so many.
+  // Flows, bindings, relays, dials, pipes with bytes in them, and of descriptors at most so many.
   void expect_nothing_left(std::size_t descriptors) {
     EXPECT_TRUE(eventually([&] { return stat("flows") == 0; })) << gateway_.flows();
     EXPECT_EQ(gateway_.flowctl({"nat"}).at("claimed"), 0);
     EXPECT_EQ(stat("relays"), 0U);
     EXPECT_EQ(stat("dials"), 0U);
-    EXPECT_TRUE(eventually([&] { return descriptors_of(gateway_.pid()) <= descriptors; }))
-        << descriptors_of(gateway_.pid()) << " descriptors";
+    EXPECT_EQ(stat("pipes_in_use"), 0U);
+    EXPECT_LE(descriptors_of(gateway_.pid()).pipe_ends, kMostPipeEnds);
+    EXPECT_TRUE(eventually([&] { return descriptors_of(gateway_.pid()).others <= descriptors; }))
+        << descriptors_of(gateway_.pid()).others << " descriptors";
     EXPECT_EQ(gateway_.children().size(), 1U);
   }
 
@@ -108,7 +106,7 @@ TEST_F(OutsideFaults, UpstreamThatIsResetOrKilledAtAnyStepLeavesNothing) {
   use_all();
   expect_service();
   EXPECT_TRUE(eventually([&] { return stat("flows") == 0; }));
-  const std::size_t descriptors = descriptors_of(gateway_.pid());
+  const std::size_t descriptors = descriptors_of(gateway_.pid()).others;
   for (int round = 0; round < 5; ++round) {
     use_all();
   }
@@ -304,7 +302,7 @@ class SandboxRefused : public OutsideFaults {
   void survive(const std::string& why, Forbid forbid, Allow allow) {
     expect_service();
     ASSERT_TRUE(eventually([&] { return stat("flows") == 0; }));
-    const std::size_t descriptors = descriptors_of(gateway_.pid());
+    const std::size_t descriptors = descriptors_of(gateway_.pid()).others;
     const UdpServer server = UdpServer::echo();
     forbid();
     ::kill(gateway_.children().at(0), SIGKILL);
@@ -326,13 +324,19 @@ TEST_F(SandboxRefused, ForWantOfANamespace) {
     setting << most << std::flush;
     ASSERT_TRUE(setting.good());
   };
-  survive("max_user_namespaces", [&] { limit("0"); }, [&] { limit("10000"); });
+  survive(
+      "max_user_namespaces", [&] { limit("0"); }, [&] { limit("10000"); });
 }
 
 TEST_F(SandboxRefused, HalfWayForWantOfATun) {
   survive(
-      "TUN", [] { host::shape({"mount", "--bind", "/dev/null", "/dev/net/tun"}); },
-      [] { host::shape({"umount", "/dev/net/tun"}); });
+      "TUN",
+      [] {
+        host::shape({"mount", "--bind", "/dev/null", "/dev/net/tun"});
+      },
+      [] {
+        host::shape({"umount", "/dev/net/tun"});
+      });
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
@@ -12,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "integration/support/client_network.h"
+#include "integration/support/descriptors.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/servers.h"
 
@@ -19,11 +19,6 @@ namespace integration {
 namespace {
 
 constexpr std::size_t kWanted = 10'000;
-
-std::size_t descriptors_of(pid_t pid) {
-  return static_cast<std::size_t>(std::distance(
-      std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd"), {}));
-}
 
 // One of the Rss lines of /proc/PID/status. RssShmem is the flow table, of which a connection
 // touches a record and, wherever the hash says, a bucket: up to 8 MiB of those for 1 M flows.
@@ -62,7 +57,7 @@ class Scale : public testing::Test {
     friend bool operator==(const Use&, const Use&) = default;
   };
   Use use() {
-    return {descriptors_of(gateway_.pid()), gateway_.flowctl({"nat"}).at("claimed"),
+    return {descriptors_of(gateway_.pid()).others, gateway_.flowctl({"nat"}).at("claimed"),
             gateway_.flowctl({"stats"}).at("flows")};
   }
 

@@ -149,8 +149,7 @@ HookDesk::Considered HookDesk::consider(const FlowFacts& facts, const Tenant& te
     const bool failed = runner_.failures(hooks::HookId::kFlowDecide) != failures;
     considered.app = AppVerdict{
         .app = app_name_, .answer = failed ? "" : hooks::answer_text(ruling), .failed = failed};
-    considered.decision =
-        ruling == ruled ? rules_.decided() : as_decision(ruling, rules_.decided());
+    considered.decision = decision_of(ruling, ruled);
   }
   return considered;
 }
@@ -169,7 +168,11 @@ Decision HookDesk::decide_after(const FlowRuling& ruled, const hooks::FlowStart&
   if (!is_app_asked()) {
     return rules_.decided();
   }
-  const FlowRuling ruling = ask_app(start, ruled);
+  return decision_of(ask_app(start, ruled), ruled);
+}
+
+// An app that says what the rules say leaves the flow to its rule.
+Decision HookDesk::decision_of(const FlowRuling& ruling, const FlowRuling& ruled) const {
   return ruling == ruled ? rules_.decided() : as_decision(ruling, rules_.decided());
 }
 

@@ -137,6 +137,9 @@ class HookDesk final : public FlowKeeper::Observer {
   hooks::FlowRuling ask_app(hooks::FlowStart start, const hooks::FlowRuling& ruled);
   // The decision that follows.
   Decision decide_after(const hooks::FlowRuling& ruled, const hooks::FlowStart& start);
+  // That of the app's `ruling`, where the rules have `ruled`.
+  [[nodiscard]] Decision decision_of(const hooks::FlowRuling& ruling,
+                                     const hooks::FlowRuling& ruled) const;
   // Of a flow that is not in the table.
   [[nodiscard]] static hooks::FlowView view_of(const FlowFacts& facts, const Tenant& tenant,
                                                const Tunnel* tunnel, hooks::ContextSlot& context);
