@@ -107,6 +107,7 @@ SysResult<std::unique_ptr<Gateway>> Gateway::create(asio::io_context& context,
 
 Gateway::Gateway(asio::io_context& context, const Settings& settings)
     : context_(context),
+      clock_timer_(context),
       settings_(settings),
       running_(settings),
       quota_(settings.flows.max, settings.tenants.size()),
@@ -114,6 +115,7 @@ Gateway::Gateway(asio::io_context& context, const Settings& settings)
   for (const TenantSettings& tenant : settings_.tenants) {
     names_.add_tenant(tenant.id, tenant.name);
   }
+  look_at_the_clock();
 }
 
 // Nobody comes in any more, then the flows end, then their last events are written.
@@ -373,10 +375,25 @@ std::vector<const base::Fd*> Gateway::flow_regions() const {
   return regions;
 }
 
+ShardHealth Gateway::health_of(std::size_t shard) {
+  awake_.look(base::Clock::now());
+  return shards_[shard]->health(awake_.since());
+}
+
+void Gateway::look_at_the_clock() {
+  awake_.look(base::Clock::now());
+  clock_timer_.expires_after(Awake::kLookEvery);
+  clock_timer_.async_wait([this](const asio::error_code& cancelled) {
+    if (!cancelled) {
+      look_at_the_clock();
+    }
+  });
+}
+
 // Whoever asks a shard that does not answer waits with the whole control thread.
-std::optional<std::string> Gateway::stuck_shard() const {
+std::optional<std::string> Gateway::stuck_shard() {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    if (shards_[i]->health().is_stuck()) {
+    if (health_of(i).is_stuck()) {
       return "shard " + std::to_string(i) + " does not answer (/health says more)";
     }
   }
@@ -385,8 +402,7 @@ std::optional<std::string> Gateway::stuck_shard() const {
 
 bool Gateway::kill_flow(std::uint64_t id) {
   const std::size_t shard = flows::shard_of_flow(id);
-  return shard < shards_.size() && !shards_[shard]->health().is_stuck() &&
-         shards_[shard]->kill_flow(id);
+  return shard < shards_.size() && !health_of(shard).is_stuck() && shards_[shard]->kill_flow(id);
 }
 
 void Gateway::stop_capture(std::uint64_t id) {
@@ -422,7 +438,7 @@ base::Result<HookReport, std::string> Gateway::hooks_of(std::uint64_t flow) {
 
 GatewayStatus Gateway::status() {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    if (shards_[i]->health().is_stuck()) {
+    if (health_of(i).is_stuck()) {
       continue;  // as health() says; to ask would hold us up each time
     }
     if (auto said = shards_[i]->status(kPatienceWithShard)) {
@@ -430,8 +446,8 @@ GatewayStatus Gateway::status() {
     }
   }
   GatewayStatus status = sum_of(last_said_);
-  for (const auto& shard : shards_) {
-    status.shards.push_back(shard->health());
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    status.shards.push_back(health_of(i));
   }
   status.rules = rule_names_.all();
   for (std::size_t i = 0; i < refusals_.size(); ++i) {
@@ -457,8 +473,8 @@ GatewayHealth Gateway::health() {
   health.flows_max = quota_.most();
   health.audit = audit_->health();
   health.onramps = gue_doors_;
-  for (const auto& shard : shards_) {
-    health.shards.push_back(shard->health());
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    health.shards.push_back(health_of(i));
   }
   for (const auto& door : doors_) {
     health.onramps.push_back(door->health());

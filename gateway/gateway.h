@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
 
 #include "base/error.h"
 #include "gateway/config/config_loader.h"
@@ -24,6 +25,7 @@
 #include "gateway/control/control_server.h"
 #include "gateway/control/event_followers.h"
 #include "gateway/hooks/app_life.h"
+#include "gateway/inspect/awake.h"
 #include "gateway/inspect/names.h"
 #include "gateway/inspect/status.h"
 #include "gateway/onramp/seqpacket_door.h"
@@ -89,7 +91,10 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   Gateway(asio::io_context& context, const Settings& settings);
 
   // What is wrong, if one of them does not answer.
-  [[nodiscard]] std::optional<std::string> stuck_shard() const;
+  [[nodiscard]] std::optional<std::string> stuck_shard();
+  ShardHealth health_of(std::size_t shard);
+  // Again and again, so that the process is known to have been stopped when it was.
+  void look_at_the_clock();
 
   // StatusSource
   std::vector<const base::Fd*> flow_regions() const override;
@@ -122,6 +127,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   std::span<const double> busy();
 
   asio::io_context& context_;
+  asio::steady_timer clock_timer_;
+  Awake awake_{base::Clock::now()};
   Settings settings_;  // as it was started
   Settings running_;   // what holds by now
   std::string config_path_;

@@ -26,6 +26,12 @@ base::Endpoint GatewayAddresses::upstream_of(const base::Endpoint& destination) 
   return {loopback_of(destination.address), destination.port};
 }
 
+bool GatewayAddresses::is_itself(const base::Endpoint& destination) const {
+  return destination.address != of_family(destination.address) &&
+         !flows::is_martian_destination(destination.address) &&
+         upstream_of(destination) == destination;
+}
+
 IpAddress GatewayAddresses::inside_of(const IpAddress& remote) const {
   const bool is_host = map_host && remote == loopback_of(*map_host);
   return is_host ? *map_host : remote;

@@ -26,6 +26,8 @@ struct GatewayAddresses {
   }
   /// What is dialled for a flow to `destination`.
   [[nodiscard]] base::Endpoint upstream_of(const base::Endpoint& destination) const;
+  /// Whether a flow to `destination` goes to the host outside that has this address.
+  [[nodiscard]] bool is_itself(const base::Endpoint& destination) const;
   /// The address that `remote`, an upstream, has inside.
   [[nodiscard]] base::IpAddress inside_of(const base::IpAddress& remote) const;
   /// That of the gateway, where `remote` is one that it stands in for.

@@ -62,7 +62,7 @@ Shard::Shard(const Place& place, EventLoop loop, FlowRegion region, Fd timer, fl
       flows_(region_, place.settings, seed, place.audit, loop_.now(), place.flows),
       sandbox_(loop_, arena_, place.settings.io.coalesce, *this),
       rulings_(place.policy),
-      hooks_(place.settings, flows_, rulings_),
+      hooks_(place.settings, flows_, rulings_, place.addresses),
       alarm_(loop_, std::move(timer)),
       path_(loop_, flows_, rulings_, hooks_, sandbox_, place.addresses,
             {place.settings.flows.timeouts.fragments, {seed.low, seed.high}}),

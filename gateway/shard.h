@@ -103,7 +103,9 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   /// Nothing when it does not get to that within the limit.
   [[nodiscard]] std::optional<GatewayStatus> status(base::Duration limit);
   /// As of its last tick. Waits for nobody.
-  [[nodiscard]] ShardHealth health() const { return pulse_.read(base::Clock::now()); }
+  [[nodiscard]] ShardHealth health(base::Instant awake_since) const {
+    return pulse_.read(base::Clock::now(), awake_since);
+  }
   [[nodiscard]] const base::Fd& flow_region() const { return region_.fd(); }
 
  private:

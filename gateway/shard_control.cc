@@ -93,6 +93,7 @@ std::uint64_t Shard::reload_now(const std::shared_ptr<const Policy>& policy,
   if (!policy->asks_for_bit_rate()) {
     flows_.for_each_tunnel([](Tunnel& tunnel) { tunnel.carried_rate.forget(); });
   }
+  upgrade_.forget_other_addresses();
   std::uint64_t ended = 0;
   flows_.for_each([&](FlowIndex index) {
     if (is_as_ruled(index, *before)) {

@@ -2,6 +2,7 @@
 // without waiting for it: one that is stuck would never answer.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -23,12 +24,15 @@ class ShardPulse {
     at_ns_.store(base::to_nanoseconds(now), kRelaxed);
   }
 
-  /// Any thread. Its parts may be of two ticks.
-  [[nodiscard]] ShardHealth read(base::Instant now) const {
+  /// Any thread, which is awake since `awake_since`: what the shard could not do while both were
+  /// stopped is not held against it. Its parts may be of two ticks.
+  [[nodiscard]] ShardHealth read(base::Instant now, base::Instant awake_since) const {
+    const std::int64_t alive_ns =
+        std::max(at_ns_.load(kRelaxed), base::to_nanoseconds(awake_since));
     return {.has_sandbox = has_sandbox_.load(kRelaxed),
             .helper = helper_.load(kRelaxed),
             .sandbox_restarts = sandbox_restarts_.load(kRelaxed),
-            .tick_age_ns = base::to_nanoseconds(now) - at_ns_.load(kRelaxed),
+            .tick_age_ns = base::to_nanoseconds(now) - alive_ns,
             .lag_ns = lag_ns_.load(kRelaxed),
             .flows = flows_.load(kRelaxed),
             .dials = dials_.load(kRelaxed)};

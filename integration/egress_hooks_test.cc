@@ -171,6 +171,28 @@ TEST_F(EgressHooks, KeepWhatTheyHaveMovedOverAReload) {
   EXPECT_EQ(flow().at("rule"), "after");
 }
 
+// The rules let the next address through that held before.
+TEST_F(EgressHooks, AddressesThatWereToBeDialledNextAreForgottenByAReload) {
+  for (const auto& words :
+       std::vector<Words>{{"ip", "link", "add", "hole0", "type", "veth", "peer", "name", "hole1"},
+                          {"ip", "addr", "add", "198.51.102.1/24", "dev", "hole0"},
+                          {"ip", "link", "set", "hole0", "up"},
+                          {"ip", "link", "set", "hole1", "up"}}) {
+    host::shape(words);  // nobody is there, which is known after three seconds (ARP)
+  }
+  start(std::string("resolve: [198.51.102.2, \"") + host::kServer6 + "\"]",
+        "\n  - {name: before, action: upgrade}");
+  look_up();
+  Program connecting = client_->start(
+      {"bash", "-c",
+       std::string("exec 3<>/dev/tcp/") + host::kServer4 + "/" + std::to_string(server_.port())});
+  ASSERT_TRUE(eventually([&] { return gateway_->flowctl({"stats"}).at("dials") == 1; }));
+  reload_with("name: after", "name: before");
+  EXPECT_EQ(connecting.wait().status, 1);
+  EXPECT_TRUE(server_.connections().empty());
+  host::shape({"ip", "link", "delete", "hole0"});
+}
+
 // A name may have been given an address that its client must not reach.
 TEST_F(EgressHooks, AreNotOfferedAddressesThatTheRulesForbid) {
   start("reverse: true", std::string("\n  - {name: no-six, match: {destination: \"") +

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "integration/support/client_network.h"
+#include "integration/support/drops.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/servers.h"
 #include "integration/support/tunnel_connection.h"
@@ -177,26 +179,24 @@ TEST_F(Faults, FamineAtTheAcceptResetsThatConnectionOnly) {
 
 // A router drops, it does not block.
 TEST_F(Faults, TunnelThatDoesNotReadLosesItsPacketsAndNobodyElses) {
-  const auto stuck =
+  std::optional<TunnelConnection> stuck =
       TunnelConnection::open(gateway_.onramp(), {.name = "stuck", .addresses = {"100.64.0.7/32"}});
   const auto sender = TunnelConnection::open(gateway_.onramp(), {.addresses = {"100.64.0.8/32"}});
   const auto packet =
       test_support::udp("100.64.0.8:1000", "100.64.0.7:2000").payload(1'300).build();
-  const auto drops = [&] {
-    for (const auto& drop : gateway_.flowctl({"drops"})) {
-      if (drop.at("name") == "tunnel_queue_full") {
-        return drop.at("count").get<std::uint64_t>();
-      }
-    }
-    return std::uint64_t{0};
-  };
+  std::uint64_t sent = 0;
   ASSERT_TRUE(eventually([&] {
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 100; ++i, ++sent) {
       sender.send(packet);
     }
-    return drops() > 0;
+    return drops(gateway_).at("tunnel_queue_full") > 0;
   }));
   connected();
+
+  // What waited for it, a mebibyte, is lost with it, and counted.
+  stuck.reset();
+  EXPECT_TRUE(eventually([&] { return drops(gateway_).at("tunnel_write_failed") >= 500; }))
+      << drops(gateway_).at("tunnel_write_failed") << " of " << sent;
 }
 
 }  // namespace

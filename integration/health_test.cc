@@ -162,6 +162,28 @@ TEST(HealthForStrangers, IsWhetherItCanServeAndNothingElse) {
               HasSubstr("\"helper\":"));
 }
 
+TEST(HealthForStrangers, IsSaidBesideAnyNumberOfConnectionsThatSayNothing) {
+  const GatewayProcess gateway({.more = kTelemetry});
+  const base::Endpoint at = *base::Endpoint::parse(gateway.telemetry_url().substr(7));
+  std::vector<TcpConnection> silent;
+  for (int i = 0; i < 80; ++i) {
+    silent.push_back(TcpConnection::connect(at));
+  }
+  EXPECT_EQ(ask(gateway, "/health"), "200 ok\n");
+}
+
+// The shards were stopped, too. Were each called stuck for that, a load balancer would take the
+// traffic away from whatever machine was moved.
+TEST(HealthOfAGatewayThatWasStopped, IsAsBefore) {
+  const GatewayProcess gateway({.more = kTelemetry});
+  gateway.signal(SIGSTOP);
+  const base::Instant start = base::Clock::now();
+  EXPECT_TRUE(eventually([&] { return base::Clock::now() - start > 6s; })) << "5 s are too long";
+  Program curl = Program::start({"curl", "-sS", "-m", "10", gateway.telemetry_url() + "/health"});
+  gateway.signal(SIGCONT);
+  EXPECT_EQ(curl.wait().out, "ok\n");
+}
+
 // A hook that does not return holds its shard, and nobody else: not the other shard's tenant, not
 // whoever asks.
 TEST(StuckShard, IsSaidAndHoldsNobodyElseUp) {

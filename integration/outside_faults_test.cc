@@ -324,19 +324,13 @@ TEST_F(SandboxRefused, ForWantOfANamespace) {
     setting << most << std::flush;
     ASSERT_TRUE(setting.good());
   };
-  survive(
-      "max_user_namespaces", [&] { limit("0"); }, [&] { limit("10000"); });
+  survive("max_user_namespaces", [&] { limit("0"); }, [&] { limit("10000"); });
 }
 
 TEST_F(SandboxRefused, HalfWayForWantOfATun) {
   survive(
-      "TUN",
-      [] {
-        host::shape({"mount", "--bind", "/dev/null", "/dev/net/tun"});
-      },
-      [] {
-        host::shape({"umount", "/dev/net/tun"});
-      });
+      "TUN", [] { host::shape({"mount", "--bind", "/dev/null", "/dev/net/tun"}); },
+      [] { host::shape({"umount", "/dev/net/tun"}); });
 }
 
 }  // namespace

@@ -109,7 +109,6 @@ INSTANTIATE_TEST_SUITE_P(
 class StunServer {
  public:
   static constexpr auto kPrimary = "198.51.101.2";
-  static constexpr auto kSecondary = "198.51.101.3";
 
   StunServer() {
     EXPECT_TRUE(eventually([&] { return server_.out() == "alone\n"; })) << server_.err();

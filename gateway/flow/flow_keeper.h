@@ -123,7 +123,7 @@ class FlowKeeper {
   /// What they have told it for a name: HostNames::addresses().
   [[nodiscard]] std::vector<base::IpAddress> addresses_of(std::uint32_t tenant,
                                                           std::string_view name, std::size_t most,
-                                                          base::Instant now) const {
+                                                          base::Instant now) {
     return host_names_.addresses(tenant, name, most, now);
   }
 

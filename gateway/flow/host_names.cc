@@ -58,6 +58,18 @@ void HostNames::forget(OfTenant& tenant, const IpAddress& address) {
   }
 }
 
+void HostNames::forget(OfTenant& tenant, const IpAddress& address, NameIndex name) {
+  const auto known = tenant.by_address.find(address);
+  if (known->second.names.size() == 1) {
+    forget(tenant, address);
+    return;
+  }
+  std::erase_if(known->second.names, [&](const Named& named) { return named.name == name; });
+  tenant.by_name.erase({name, address});
+  --tenant.names;
+  names_.release(name);
+}
+
 NameIndex HostNames::find(std::uint32_t tenant, const IpAddress& address, base::Instant now) const {
   const KnownNames names = all(tenant, address, now);
   return names.count == 0 ? flows::kNoName : names.list.front().index;
@@ -82,19 +94,22 @@ KnownNames HostNames::all(std::uint32_t tenant, const IpAddress& address, base::
 }
 
 std::vector<IpAddress> HostNames::addresses(std::uint32_t tenant, std::string_view name,
-                                            std::size_t most, base::Instant now) const {
+                                            std::size_t most, base::Instant now) {
   std::vector<IpAddress> addresses;
   const auto index = names_.find(name);
   const auto of_tenant = tenants_.find(tenant);
   if (!index || of_tenant == tenants_.end()) {
     return addresses;
   }
-  const auto& by_name = of_tenant->second.by_name;
-  for (auto told = by_name.lower_bound({*index, IpAddress{}});
-       told != by_name.end() && told->first == *index && addresses.size() < most; ++told) {
-    const auto& known = of_tenant->second.by_address.at(told->second).names;
+  OfTenant& tenants = of_tenant->second;
+  auto told = tenants.by_name.lower_bound({*index, IpAddress{}});
+  while (told != tenants.by_name.end() && told->first == *index && addresses.size() < most) {
+    const IpAddress address = (told++)->second;
+    const auto& known = tenants.by_address.at(address).names;
     if (now < std::ranges::find(known, *index, &Named::name)->until) {
-      addresses.push_back(told->second);
+      addresses.push_back(address);
+    } else {
+      forget(tenants, address, *index);
     }
   }
   return addresses;

@@ -60,9 +60,10 @@ class HostNames {
                                       base::Instant now) const;
   [[nodiscard]] KnownNames all(std::uint32_t tenant, const base::IpAddress& address,
                                base::Instant now) const;
-  /// What the tenant was told for `name`, `most` at most, in the order of their values.
+  /// What the tenant was told for `name`, `most` at most, in the order of their values. What is too
+  /// old is forgotten on the way, so that no name is walked past twice.
   [[nodiscard]] std::vector<base::IpAddress> addresses(std::uint32_t tenant, std::string_view name,
-                                                       std::size_t most, base::Instant now) const;
+                                                       std::size_t most, base::Instant now);
 
  private:
   struct Named {
@@ -83,6 +84,8 @@ class HostNames {
   void remember(OfTenant& tenant, const base::IpAddress& address, flows::NameIndex name,
                 base::Instant until);
   void forget(OfTenant& tenant, const base::IpAddress& address);
+  // That `address` was given as `name`.
+  void forget(OfTenant& tenant, const base::IpAddress& address, flows::NameIndex name);
 
   flows::NameTable& names_;
   std::unordered_map<std::uint32_t, OfTenant> tenants_;

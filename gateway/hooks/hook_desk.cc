@@ -68,8 +68,13 @@ std::optional<base::Endpoint> local_end(const base::Fd& socket) {
 
 }  // namespace
 
-HookDesk::HookDesk(const Settings& settings, FlowKeeper& flows, Rulings& rulings)
-    : flows_(flows), rulings_(rulings), trace_(settings.hooks.trace), rules_(rulings) {
+HookDesk::HookDesk(const Settings& settings, FlowKeeper& flows, Rulings& rulings,
+                   const GatewayAddresses& addresses)
+    : flows_(flows),
+      rulings_(rulings),
+      addresses_(addresses),
+      trace_(settings.hooks.trace),
+      rules_(rulings) {
   rules_runner_.set_object(rules_);
   for (const TenantSettings& tenant : settings.tenants) {
     tenants_[tenant.id] = tenant.name;

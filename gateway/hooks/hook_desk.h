@@ -30,6 +30,7 @@
 #include "flows/packet.h"
 #include "gateway/config/settings.h"
 #include "gateway/flow/flow_keeper.h"
+#include "gateway/gateway_addresses.h"
 #include "gateway/hooks/app.h"
 #include "gateway/hooks/hook_runner.h"
 #include "gateway/hooks/hook_trace.h"
@@ -45,8 +46,9 @@ namespace gateway {
 /// Belongs to the shard's thread.
 class HookDesk final : public FlowKeeper::Observer {
  public:
-  /// Everything passed in outlives the desk.
-  HookDesk(const Settings& settings, FlowKeeper& flows, Rulings& rulings);
+  /// Everything passed in but `addresses` outlives the desk.
+  HookDesk(const Settings& settings, FlowKeeper& flows, Rulings& rulings,
+           const GatewayAddresses& addresses);
 
   /// Before the first flow; without, only the rules are asked.
   void set_app(std::unique_ptr<hooks::ShardHooks> app, std::string name);
@@ -160,6 +162,7 @@ class HookDesk final : public FlowKeeper::Observer {
   std::string app_name_;
   FlowKeeper& flows_;
   const Rulings& rulings_;
+  const GatewayAddresses addresses_;
   hooks::HookTrace trace_;
   RulesApp rules_;
   hooks::HookRunner rules_runner_{trace_, hooks::HookApp::kRules};

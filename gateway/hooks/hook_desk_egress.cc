@@ -132,7 +132,8 @@ HookDesk::Egress HookDesk::find_upstreams(FlowIndex index, std::string_view give
   return egress;
 }
 
-// What the tenant was told for `name`, as far as the rules would let the flow go there.
+// What the tenant was told for `name`, as far as the rules would let the flow go there. What means
+// another address outside is not among it: a name server has no say in where the gateway is.
 std::vector<IpAddress> HookDesk::told_addresses(FlowIndex index, std::string_view name,
                                                 base::Port port) {
   const flows::Flow& flow = flows_[index];
@@ -143,10 +144,13 @@ std::vector<IpAddress> HookDesk::told_addresses(FlowIndex index, std::string_vie
   std::erase_if(told, [&](const IpAddress& address) {
     flows::FlowKey key = flow.key;
     key.destination = {address, port};
+    if (!addresses_.is_itself(key.destination)) {
+      return true;
+    }
     const Decision ruled =
         rulings_.peek(facts_of(key, std::nullopt, flows_.tenant_of(index), tunnel, flows_, now));
     return ruled.action != flows::Action::kUpgrade || ruled.then_downgrade || ruled.redirect ||
-           ruled.is_over_limit || flows::is_martian_destination(address);
+           ruled.is_over_limit;
   });
   return told;
 }

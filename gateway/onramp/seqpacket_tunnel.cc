@@ -52,6 +52,9 @@ SeqpacketTunnel::SeqpacketTunnel(TunnelInfo info, Tenant& tenant, base::Fd socke
 SeqpacketTunnel::~SeqpacketTunnel() {
   turns_.forget(*this);
   loop_.unwatch(socket_, *this);
+  for (std::size_t left = queue_.size(); left > 0; --left) {
+    drop(Drop::kTunnelWriteFailed);  // the peer left, or is asked to, before it has read them
+  }
   // A socket that is closed with packets unread shows its peer ECONNRESET (unix_release_sock() in
   // net/unix/af_unix.c), and who gives up at that has not read our last RSTs.
   ::shutdown(socket_.get(), SHUT_RD);
@@ -226,9 +229,11 @@ bool SeqpacketTunnel::queue(std::span<const std::byte> datagram) {
 void SeqpacketTunnel::drain_queue() {
   while (!queue_.empty()) {
     const auto& datagram = queue_.front();
-    if (::send(socket_.get(), datagram.data(), datagram.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
-        (errno == EAGAIN || errno == ENOBUFS)) {
-      return;
+    if (::send(socket_.get(), datagram.data(), datagram.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+      if (errno == EAGAIN || errno == ENOBUFS) {
+        return;
+      }
+      drop(Drop::kTunnelWriteFailed);
     }
     queued_bytes_ -= datagram.size();
     queue_.pop_front();

@@ -1,9 +1,9 @@
 #include "gateway/telemetry/telemetry_server.h"
 
 #include <array>
+#include <list>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -288,20 +288,20 @@ class TelemetryServer::State : public std::enable_shared_from_this<State> {
 
   void welcome(tcp::socket socket) {
     if (sessions_.size() >= kMostSessions) {
-      return;  // closes it
+      std::shared_ptr<Session>(sessions_.front())->close();
     }
     const auto session =
         std::make_shared<Session>(std::move(socket), answers_, [this](const Session& ended) {
           std::erase_if(sessions_, [&](const auto& mine) { return mine.get() == &ended; });
         });
-    sessions_.insert(session);
+    sessions_.push_back(session);
     session->start();
   }
 
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
   Answers answers_;
-  std::unordered_set<std::shared_ptr<Session>> sessions_;
+  std::list<std::shared_ptr<Session>> sessions_;  // the oldest first
   bool stopped_ = false;
 };
 

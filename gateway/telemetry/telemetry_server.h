@@ -16,7 +16,8 @@
 // script could read what we say.
 //
 // Each connection has kPatience for all of it and kMostRequestBytes; there are at most
-// kMostSessions.
+// kMostSessions, of which the oldest gives way to another: a probe takes milliseconds, so that one
+// is the likeliest never to ask.
 #pragma once
 
 #include <chrono>

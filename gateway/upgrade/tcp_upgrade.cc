@@ -483,6 +483,12 @@ void TcpUpgrade::rebound() {
   }
 }
 
+void TcpUpgrade::forget_other_addresses() {
+  for (const auto& session : sessions_) {
+    session->others.clear();
+  }
+}
+
 void TcpUpgrade::lend(Session& session) {
   auto lent =
       std::make_shared<LentSockets>(std::move(session.client), std::move(session.upstream), loop_);

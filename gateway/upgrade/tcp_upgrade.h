@@ -77,6 +77,8 @@ class TcpUpgrade final {
   }
   /// The bounds have changed.
   void rebound();
+  /// The rules have changed, which have let the addresses through that were to be dialled next.
+  void forget_other_addresses();
 
   /// The first SYN of a flow that has just been opened, as it came in.
   void open(flows::FlowIndex flow, const RawPacket& syn, const flows::Packet& parsed);

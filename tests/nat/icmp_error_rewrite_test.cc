@@ -122,8 +122,8 @@ TEST(ReadQuote, WhatIsTooShortForItsHeadersIsNoFlow) {
 TEST(ReadQuote, MappedAddressIsRefused) {
   for (const std::size_t field : {8U, 24U}) {
     Bytes original = udp(kRemote6, kClient6).payload("x").build();
-    const auto mapped = address("192.0.2.1").bytes();
-    std::ranges::copy(mapped, original.begin() + static_cast<std::ptrdiff_t>(field));
+    const base::IpAddress mapped = address("192.0.2.1");
+    std::ranges::copy(mapped.bytes(), original.begin() + static_cast<std::ptrdiff_t>(field));
     const Bytes error =
         test_support::icmp("fd00::9", kSix).icmp(2, 0, 1280).payload(original).build();
     EXPECT_FALSE(read_quote(error, parsed(error)));

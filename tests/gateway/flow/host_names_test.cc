@@ -76,6 +76,17 @@ TEST_F(HostNamesTest, ANameHasTheAddressesThatItWasGivenWhileTheyAreKnown) {
   EXPECT_EQ(addresses(1, "www", start_ + 10min), Addresses{other});
 }
 
+// A name server may tell of thousands, and nobody walks past those twice.
+TEST_F(HostNamesTest, WhatIsTooOldIsForgottenByWhoeverAsksForTheNamesAddresses) {
+  names_.learn(1, answer("mail", kAddress, 3600), start_);
+  names_.learn(1, answer("www", kAddress), start_);
+  names_.learn(1, answer("www", address("192.0.2.2")), start_);
+  EXPECT_TRUE(names_.addresses(1, "www", 9, start_ + 10min).empty());
+  EXPECT_EQ(table_.size(), 1U) << "the record of the name is free";
+  EXPECT_EQ(name(1, kAddress, start_ + 10min), "mail");
+  EXPECT_TRUE(names_.addresses(1, "www", 9, start_).empty());
+}
+
 TEST_F(HostNamesTest, WhatOneTenantWasToldSaysNothingToAnother) {
   names_.learn(1, answer("one", kAddress), start_);
   EXPECT_EQ(name(2, kAddress, start_), "none");

@@ -159,7 +159,8 @@ class HookDeskTest : public testing::Test {
                      *audit_, now_,      {.shard = 0, .quota = quota_}};
   Rulings rulings_{std::make_shared<const Policy>(settings_)};
   Script script_;
-  HookDesk desk_{settings_, keeper_, rulings_};
+  GatewayAddresses addresses_{.map_host = base::IpAddress::parse("192.0.2.7"), .stand_ins = {}};
+  HookDesk desk_{settings_, keeper_, rulings_, addresses_};
   Tenant tenant_{settings_.tenants.front()};
   SilentTunnel tunnel_{tunnel_info(), tenant_};
   flows::Packet packet_;
@@ -251,13 +252,15 @@ TEST_F(HookDeskTest, EgressWithoutASocketOrThroughATunnelIsAsUsual) {
 
 class AddressesOfApp : public HookDeskTest {
  protected:
-  // The name has two addresses, and the flow is to the second.
+  // The name has two addresses, and the flow is to the second. The third means the host here, which
+  // is no name server's to say.
   flows::FlowIndex open_named() {
     flows::DnsAnswer answer;
     answer.name.append_label("www");
     answer.address_list[0] = *base::IpAddress::parse("192.0.2.1");
     answer.address_list[1] = *base::IpAddress::parse("192.0.2.2");
-    answer.address_count = 2;
+    answer.address_list[2] = *addresses_.map_host;
+    answer.address_count = 3;
     answer.ttl_seconds = 60;
     keeper_.learn(open(decide("192.0.2.99:53")), answer, base::Clock::now());
     now_ = base::Clock::now();

@@ -94,7 +94,8 @@ void ask(benchmark::State& state) {
   gateway::FlowKeeper keeper(region, settings, {.low = 1, .high = 2}, *audit, base::Clock::now(),
                              {.shard = 0, .quota = quota});
   gateway::Rulings rulings(std::make_shared<const Policy>(settings));
-  gateway::HookDesk desk(settings, keeper, rulings);
+  const gateway::GatewayAddresses addresses;
+  gateway::HookDesk desk(settings, keeper, rulings, addresses);
   gateway::Tenant tenant(settings.tenants.front());
   NoTunnel tunnel({}, tenant);
   FlowFacts flow = facts();
