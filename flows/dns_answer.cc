@@ -67,7 +67,7 @@ class Reader {
     HostName name;
     std::optional<std::size_t> end;  // behind the first pointer, once there was one
     for (int pointers = 0; at < message_.size();) {
-      const unsigned length = std::to_integer<unsigned>(message_[at]);
+      const auto length = std::to_integer<unsigned>(message_[at]);
       if (length == 0) {
         return NameRead{name, end.value_or(at + 1)};
       }
@@ -112,8 +112,8 @@ std::optional<DnsAnswer> read_dns_answer(std::span<const std::byte> message) {
   if (message.size() < kHeaderBytes) {
     return std::nullopt;
   }
-  const std::uint16_t flags = base::load_be<std::uint16_t>(message, 2);
-  const std::uint16_t questions = base::load_be<std::uint16_t>(message, 4);
+  const auto flags = base::load_be<std::uint16_t>(message, 2);
+  const auto questions = base::load_be<std::uint16_t>(message, 4);
   const std::size_t records = base::load_be<std::uint16_t>(message, 6);
   if ((flags & kResponse) == 0 || (flags & (kOpcodeMask | kTruncated | kRcodeMask)) != 0 ||
       questions != 1 || records == 0 || records > kMaxRecords) {

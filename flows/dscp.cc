@@ -40,6 +40,7 @@ std::optional<Dscp> parse_dscp(std::string_view text) {
 
 std::vector<std::string_view> dscp_names() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kNamed));
   for (const Named& named : kNamed) {
     names.push_back(named.name);
   }

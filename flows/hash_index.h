@@ -116,7 +116,7 @@ class HashIndex {
       block.first_tags = (block.first_tags & ~(std::uint64_t{0xff} << shift)) | tag << shift;
     } else {
       const std::size_t shift = (slot - 8) * 8;
-      block.last_tags =
+      block.last_tags =  // of four slots. NOLINTNEXTLINE(clang-analyzer-core.BitwiseShift)
           static_cast<std::uint32_t>((block.last_tags & ~(0xffU << shift)) | tag << shift);
     }
   }

@@ -53,7 +53,7 @@ Failure read_ipv4(Bytes bytes, Packet& packet) {
   if (fold(sum_of(bytes.first(header_bytes))) != 0xffff) {
     return Drop::kBadIpChecksum;
   }
-  const std::uint16_t fragment = load_be<std::uint16_t>(bytes, 6);
+  const auto fragment = load_be<std::uint16_t>(bytes, 6);
   packet.traffic_class = byte_at(bytes, 1);
   packet.dont_fragment = (fragment & 0x4000U) != 0;
   packet.more_fragments = (fragment & 0x2000U) != 0;
@@ -102,7 +102,7 @@ Result<std::size_t, Drop> extension_bytes(std::uint8_t header, Bytes rest) {
 }
 
 void read_fragment_header(Bytes header, Packet& packet) {
-  const std::uint16_t field = load_be<std::uint16_t>(header, 2);
+  const auto field = load_be<std::uint16_t>(header, 2);
   packet.is_fragment = true;
   packet.more_fragments = (field & 1U) != 0;
   packet.fragment_offset = static_cast<std::uint16_t>(field & 0xfff8U);
@@ -396,7 +396,7 @@ bool is_martian(const IpAddress& address) {
     const std::uint32_t first = address.v4_number() >> 24U;
     return first == 0 || first == 127 || first >= 224;  // 224/4 multicast, 240/4 with broadcast
   }
-  const std::uint64_t prefix = load_be<std::uint64_t>(address.bytes(), 0);
+  const auto prefix = load_be<std::uint64_t>(address.bytes(), 0);
   const bool is_multicast = prefix >> 56U == 0xff;
   const bool is_link_local = prefix >> 54U == 0xfe80U >> 6U;
   const bool is_unspecified_or_loopback =

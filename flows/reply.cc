@@ -24,7 +24,7 @@ static_assert(kMaxReplyBytes == kMaxIcmpv6ErrorBytes && kMaxReplyBytes >= kMaxIc
 
 void put(Writable out, std::size_t offset, std::span<const std::byte> bytes) {
   const Writable room = out.subspan(offset, bytes.size());
-  std::copy(bytes.begin(), bytes.end(), room.begin());
+  std::ranges::copy(bytes, room.begin());
 }
 
 // ---- RST ----

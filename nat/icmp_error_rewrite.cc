@@ -11,7 +11,6 @@
 
 namespace nat {
 
-using base::Endpoint;
 using base::IpAddress;
 using base::load_be;
 using base::Port;
@@ -52,9 +51,10 @@ std::optional<Quote> read_ipv6(Bytes quoted) {
   constexpr std::uint8_t kFragmentHeader = 44;
   constexpr std::uint32_t kFragmentHeaderBytes = 8;
   Quote quote;
-  quote.protocol = Protocol{load_be<std::uint8_t>(quoted, 6)};
+  const auto next_header = load_be<std::uint8_t>(quoted, 6);
+  quote.protocol = Protocol{next_header};
   quote.transport_offset = flows::kIpv6HeaderBytes;
-  if (quote.protocol == Protocol{kFragmentHeader}) {
+  if (next_header == kFragmentHeader) {
     if (quoted.size() < flows::kIpv6HeaderBytes + kFragmentHeaderBytes ||
         (load_be<std::uint16_t>(quoted, flows::kIpv6HeaderBytes + 2) & 0xfff8U) != 0) {
       return std::nullopt;

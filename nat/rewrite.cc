@@ -35,7 +35,7 @@ struct Changes {
 void replace_address(Bytes field, const IpAddress& address, ChecksumChange& change) {
   const auto bytes = address.wire_bytes();
   change.replace(field, bytes);
-  std::copy(bytes.begin(), bytes.end(), field.begin());
+  std::ranges::copy(bytes, field.begin());
 }
 
 void replace_port(Bytes bytes, std::size_t offset, base::Port port, ChecksumChange& change) {

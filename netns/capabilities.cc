@@ -84,10 +84,9 @@ int keep_only_capabilities(CapabilitySet keep) noexcept {
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
     return errno;
   }
-  for (std::size_t i = 0; i < sets.words.size(); ++i) {
-    auto& word = sets.words[i];
-    const auto kept = static_cast<std::uint32_t>(keep >> (32 * i));
-    word.permitted &= kept;
+  for (auto& word : sets.words) {
+    word.permitted &= static_cast<std::uint32_t>(keep);
+    keep >>= 32U;
     word.effective = word.permitted;
     word.inheritable = 0;
   }

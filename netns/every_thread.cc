@@ -61,7 +61,7 @@ bool wait_for_one() {
 // Threads that a thread has started before its turn came have what it had then.
 SysResult<void> send_round() {
   SysResult<void> all;
-  const pid_t self = static_cast<pid_t>(::syscall(SYS_gettid));
+  const auto self = static_cast<pid_t>(::syscall(SYS_gettid));
   std::set<pid_t> asked = {self};
   for (bool new_ones = true; new_ones;) {
     new_ones = false;

@@ -79,7 +79,7 @@ SysResult<std::string> heap_profile() {
   }
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
   const char* name = path.c_str();
-  const int failed = ask("prof.dump", nullptr, nullptr, static_cast<void*>(&name), sizeof(name));
+  const int failed = (*ask)("prof.dump", nullptr, nullptr, static_cast<void*>(&name), sizeof(name));
   if (failed != 0) {
     return Unexpected{base::Error{.code = std::error_code(failed, std::generic_category()),
                                   .doing = "writing a heap profile (mallctl prof.dump)",
