@@ -444,6 +444,7 @@ GatewayStatus Gateway::status() {
     if (auto said = shards_[i]->status(kPatienceWithShard)) {
       last_said_[i] = std::move(*said);
     }
+    awake_.has_waited(base::Clock::now());
   }
   GatewayStatus status = sum_of(last_said_);
   for (std::size_t i = 0; i < shards_.size(); ++i) {

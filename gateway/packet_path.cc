@@ -280,6 +280,12 @@ void PacketPath::begin(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   }
   const Decision decision = hooks_.decide(
       facts_of(packet, tunnel.tenant(), &tunnel, flows_, loop_.now()), tunnel, &packet);
+  // Rules were asked before, whether it is to be put together (wants_whole); by now they may say
+  // something else, as rates and flows do that were there a moment ago.
+  if (packet.is_fragment && decision.action == Action::kUpgrade) {
+    dropped(tunnel, Drop::kFragment);
+    return;
+  }
   const FlowStart start{.packet = packet,
                         .tenant = tunnel.tenant(),
                         .tunnel = tunnel.id(),

@@ -152,6 +152,17 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
   if (owner == nullptr || flows_.find(key) || !addresses_.is_reachable(key.destination.address)) {
     return std::nullopt;
   }
+  // Others than the client begin these, and take nothing from what it may begin itself.
+  Tenant& tenant = owner->tenant();
+  if (!tenant.new_flows_beside.take(tenant.settings.max_new_flows, loop_.now())) {
+    dropped(*owner, Drop::kTenantFlowRate);
+    return std::nullopt;
+  }
+  if (!openings_.may_open()) {
+    dropped(*owner, Drop::kOverloaded);
+    return std::nullopt;
+  }
+  const TimeShare::Spending opening(openings_.time());
   // As if the client had spoken first: who may not be asked may not answer.
   const Decision decision = hooks_.decide(
       facts_of(key, std::nullopt, owner->tenant(), owner, flows_, loop_.now()), *owner, nullptr);

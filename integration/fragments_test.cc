@@ -181,6 +181,43 @@ TEST(AtomicFragment, IsAWholePacket) {
   EXPECT_EQ(gateway.flows().at(0).at("up").at("bytes"), 40 + 8 + 8 + 6);
 }
 
+// It aborted the gateway once.
+TEST(AtomicFragment, OfAnErrorIsReadAsAWholePacket) {
+  const UdpServer server = UdpServer::echo(host::kServer6);
+  const GatewayProcess gateway;
+  const auto tunnel = TunnelConnection::open(gateway.onramp());
+  const Bytes quoted = udp("[fd00:64::9]:1", "[fd00:64::2]:2").build();
+  tunnel.send(test_support::icmp("fd00:64::2", "fd00:64::9")
+                  .icmp(1, 0)
+                  .payload(quoted)
+                  .fragment(0, false, 9)
+                  .build());
+  EXPECT_TRUE(eventually([&] { return drops(gateway).at("unrelated_icmp_error") == 1; }));
+  tunnel.send(udp("[fd00:64::2]:5", server.endpoint().to_string()).payload("on").build());
+  EXPECT_EQ(server.wait_for_datagrams(1).front().payload, "on");
+}
+
+// Between the moment when it is asked whether a packet is to be put together and the one when its
+// flow begins, the flow has been counted. A fragment that was upgraded then aborted the gateway.
+TEST(FirstFragment, WhoseRuleIsAnotherOnceItIsCountedIsDropped) {
+  const TcpServer server = TcpServer::echo();
+  const GatewayProcess gateway(
+      {.rules = "\n  - {name: many, match: {new_flows: '>3/m'}, action: upgrade}"
+                "\n  - {name: rest, action: drop}"});
+  const auto tunnel = TunnelConnection::open(gateway.onramp());
+  for (const char* source : {"100.64.0.2:1", "100.64.0.2:2", "100.64.0.2:3"}) {
+    tunnel.send(udp(source, server.endpoint().to_string()).payload("x").build());
+  }
+  const Bytes syn = test_support::tcp("100.64.0.2:4", server.endpoint().to_string())
+                        .syn()
+                        .payload("data")
+                        .fragment(0, true, 5)
+                        .build();
+  tunnel.send(syn);
+  EXPECT_TRUE(eventually([&] { return drops(gateway).at("fragment") == 1; }));
+  EXPECT_EQ(gateway.flows().size(), 3U);
+}
+
 TEST_P(Fragments, SegmentInFragmentsReachesTheServer) {
   const TcpServer server = TcpServer::echo(GetParam().server);
   const GatewayProcess gateway;

@@ -201,6 +201,7 @@ TEST(StuckShard, IsSaidAndHoldsNobodyElseUp) {
   Program curl = client.start({"curl", "-sS", "-m", "60", url_of(server.endpoint())});
   std::string said;
   EXPECT_TRUE(eventually([&] {
+    (void)ask(gateway, "/metrics");  // waits for the shard, which is no reason to think it well
     said = ask(gateway, "/health");
     return said.starts_with("503 ");
   })) << said;

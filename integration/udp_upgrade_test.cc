@@ -19,6 +19,7 @@
 #include <gtest/gtest.h>
 
 #include "integration/support/client_network.h"
+#include "integration/support/drops.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/resolver.h"
 #include "integration/support/servers.h"
@@ -208,6 +209,31 @@ TEST(UdpScale, TwoThousandSocketsAtOnceEachGetTheirAnswer) {
     }
   }
   EXPECT_EQ(gateway.flows().size(), sockets.size());
+}
+
+// A server could fill its client's tenant with flows beside the one that it was asked by, and none
+// of them gave way.
+TEST(UdpBudget, FlowsThatUpstreamsBeginAreLimitedAndGiveWay) {
+  const UdpServer asked = UdpServer::echo();
+  const GatewayProcess gateway(
+      {.tenants = "- {name: acme, id: 1001, max_flows: 6, max_new_flows: 5/m}"});
+  const ClientNetwork client(gateway.onramp());
+  const UdpClient socket(client);
+  (void)socket.ask(asked.endpoint(), "hello");
+  std::vector<UdpServer> others;
+  for (int i = 0; i < 20; ++i) {
+    others.push_back(UdpServer::silent());
+    others.back().send_to(asked.received().front().from, "unasked");
+  }
+  EXPECT_TRUE(eventually([&] { return drops(gateway).at("tenant_flow_rate") == 15; }));
+  EXPECT_EQ(gateway.flows().size(), 6U);
+
+  // Once they are a second old; the client has flows of its own left to begin.
+  const UdpServer wanted = UdpServer::silent();
+  EXPECT_TRUE(eventually([&] {
+    socket.send_to(wanted.endpoint(), "wanted");
+    return !wanted.received().empty();
+  }));
 }
 
 TEST(UdpBudget, SocketThatHasBeenIdleForLongestGivesWay) {

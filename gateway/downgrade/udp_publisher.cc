@@ -96,6 +96,12 @@ std::optional<FlowIndex> UdpPublisher::flow_of(Port& port, const Remote& remote)
   if (const auto known = by_remote_.find(remote); known != by_remote_.end()) {
     return clients_[known->second].flow;
   }
+  TimeShare& time = owner_.opening_time();
+  if (!time.has_time(loop_.now())) {
+    owner_.dropped(Drop::kOverloaded);
+    return std::nullopt;
+  }
+  const TimeShare::Spending opening(time);
   const auto flow = published_.open(*port.tenant, remote.endpoint, port.to, Protocol::kUdp);
   if (!flow) {
     owner_.dropped(flow.error());

@@ -27,6 +27,7 @@
 #include "gateway/downgrade/published_flows.h"
 #include "gateway/loop/event_loop.h"
 #include "gateway/onramp/datagram_batch.h"
+#include "gateway/opening/time_share.h"
 #include "gateway/onramp/raw_packet.h"
 
 namespace gateway {
@@ -40,6 +41,8 @@ class UdpPublisher {
     virtual void to_responder(flows::FlowIndex flow, const RawPacket& packet) = 0;
     virtual void dropped(flows::FlowIndex flow, flows::Drop reason) = 0;
     virtual void dropped(flows::Drop reason) = 0;
+    /// What opening a flow costs is taken from here.
+    virtual TimeShare& opening_time() = 0;
 
    protected:
     ~Owner() = default;

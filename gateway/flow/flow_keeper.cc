@@ -225,6 +225,9 @@ void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCou
       follow_wait(index);
     }
   }
+  if (initiator && flow.up.packets == wire.packets && flow.replies > 0) {
+    follow_wait(index);  // an upstream has begun it
+  }
   if (packet.protocol == Protocol::kTcp) {
     follow_phase(index, sender, packet.tcp_flags, now);
   }

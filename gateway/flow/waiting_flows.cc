@@ -13,7 +13,8 @@ std::optional<Wait> wait_of(const flows::Flow& flow, std::optional<Wait> before)
     return Wait::kAnswer;
   }
   if (flow.key.protocol != flows::Protocol::kTcp) {
-    return flow.replies == 0 ? std::optional(Wait::kAnswer) : std::nullopt;
+    const bool both_spoke = flow.up.packets > 0 && flow.replies > 0;
+    return both_spoke ? std::nullopt : std::optional(Wait::kAnswer);
   }
   switch (flow.state) {
     case FlowState::kDialing:

@@ -3,7 +3,7 @@
 // Theory of operation
 //
 // A flow waits from its first packet on: one of TCP until its handshake is finished, in which both
-// ends have a part, any other until its responder has sent something; one that was refused, for as
+// ends have a part, any other until both its ends have sent something; one that was refused, for as
 // long as it is remembered. What a flood opens waits; what is of use to somebody soon does not. So
 // where a limit is met, a flow that waits gives way, and never one that was answered (as Linux's
 // connection tracking has it, early_drop).
@@ -32,7 +32,7 @@ namespace gateway {
 enum class Wait : std::uint8_t {
   kDial,       // its upstream, which is being dialled
   kHandshake,  // the end of its handshake
-  kAnswer,     // the first packet of its responder; or its end
+  kAnswer,     // the first packet of its responder, or of who is to begin; or its end
 };
 inline constexpr std::size_t kWaitCount = 3;
 

@@ -50,13 +50,14 @@ void FragmentPath::from_tunnel(Tunnel& tunnel, const RawPacket& raw, const Packe
   }
 }
 
-// An IPv6 packet in one fragment is whole (RFC 6946); forwarded, it stays as it is.
+// An IPv6 packet in one fragment is whole (RFC 6946); forwarded, it stays as it is. An ICMP error
+// is read for what it quotes, as a whole packet.
 void FragmentPath::only(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
   const WireCount wire = flows::wire_count(packet, raw.vnet);
   const auto head = flows::parse_first_fragment(raw.bytes, packet);
   if (!head) {
     owner_.dropped(tunnel, head.error());
-  } else if (!owner_.wants_whole(tunnel, *head)) {
+  } else if (!flows::is_icmp_error(*head) && !owner_.wants_whole(tunnel, *head)) {
     owner_.take(tunnel, raw, *head, wire);
   } else {
     const RawPacket whole{raw.vnet, flows::without_fragment_header(raw.bytes, packet)};

@@ -21,6 +21,8 @@ class Awake {
     }
     looked_ = now;
   }
+  /// It has waited for somebody until `now`, which says nothing about the process.
+  void has_waited(base::Instant now) { looked_ = now; }
   /// When it was created or began to run again.
   [[nodiscard]] base::Instant since() const { return since_; }
 

@@ -199,7 +199,9 @@ std::size_t SeqpacketTunnel::send_datagrams(std::span<const std::span<const std:
         ::sendmmsg(socket_.get(), messages.data(), static_cast<unsigned>(datagrams.size()),
                    MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) {
-      drop(Drop::kTunnelWriteFailed);
+      for (std::size_t lost = 0; lost < datagrams.size(); ++lost) {
+        drop(Drop::kTunnelWriteFailed);
+      }
       return 0;
     }
     taken = static_cast<std::size_t>(std::max(sent, 0));

@@ -35,6 +35,7 @@ struct Tenant {
   std::uint64_t gave_way_total = 0;
   WaitingLines waiting;  // of its flows
   FlowBudget new_flows;
+  FlowBudget new_flows_beside;     // which upstreams begin, beside flows of the tenant's
   Bandwidth* bandwidth = nullptr;  // of all its flows; null: there is no bound (Bandwidths)
   // ICMP errors of our own making (RFC 4443 2.4 f). Chosen: the rate that Linux allows itself
   // (net.ipv4.icmp_msgs_per_sec), and a burst that several traceroutes at once do not reach.

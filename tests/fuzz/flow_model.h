@@ -293,7 +293,8 @@ class FlowModel {
   }
 
   static std::optional<gateway::Wait> wait_of(const ModelFlow& flow) {
-    if (flow.is_denied() || (!flow.is_tcp() && flow.replies == 0)) {
+    const bool both_spoke = flow.up.packets > 0 && flow.replies > 0;
+    if (flow.is_denied() || (!flow.is_tcp() && !both_spoke)) {
       return gateway::Wait::kAnswer;
     }
     if (!flow.is_tcp() || flow.was_open) {

@@ -72,11 +72,13 @@ class WaitingFlowsTest : public testing::Test {
                     protocol == Protocol::kTcp ? FlowState::kDialing : FlowState::kEstablished)
         .value();
   }
-  void answer(FlowIndex datagrams) {
-    flows::Packet reply;
-    reply.protocol = Protocol::kUdp;
-    keeper_.touch(datagrams, flows::Side::kResponder, {1, 40}, reply, now_);
+  void send(FlowIndex datagrams, flows::Side sender) {
+    flows::Packet datagram;
+    datagram.protocol = Protocol::kUdp;
+    keeper_.touch(datagrams, sender, {1, 40}, datagram, now_);
   }
+  void ask(FlowIndex datagrams) { send(datagrams, flows::Side::kInitiator); }
+  void answer(FlowIndex datagrams) { send(datagrams, flows::Side::kResponder); }
 
   Instant now_{100s};
   std::uint32_t last_client_ = 0;
@@ -98,6 +100,8 @@ TEST_F(WaitingFlowsTest, TcpWaitsForItsHandshakeAndDatagramsForAnAnswer) {
   const FlowIndex udp = open(flooding_, Protocol::kUdp);
   EXPECT_EQ(tenant_.half_open(), 1U);
   EXPECT_EQ(flooding_.waiting, 2U);
+  ask(udp);
+  EXPECT_TRUE(keeper_.waits(udp));
   keeper_.set_state(tcp, FlowState::kSynReceived, now_);
   EXPECT_EQ(tenant_.half_open(), 1U);
   EXPECT_TRUE(keeper_.waits(tcp));
@@ -107,6 +111,16 @@ TEST_F(WaitingFlowsTest, TcpWaitsForItsHandshakeAndDatagramsForAnAnswer) {
   answer(udp);
   EXPECT_FALSE(keeper_.waits(udp));
   EXPECT_EQ(flooding_.waiting, 0U);
+}
+
+// Or a server could fill its client's tenant with flows that nobody there has asked for.
+TEST_F(WaitingFlowsTest, FlowThatAnUpstreamHasBegunWaitsForItsClient) {
+  const FlowIndex udp = open(flooding_, Protocol::kUdp);
+  answer(udp);
+  answer(udp);
+  EXPECT_TRUE(keeper_.waits(udp));
+  ask(udp);
+  EXPECT_FALSE(keeper_.waits(udp));
 }
 
 TEST_F(WaitingFlowsTest, FlowThatWasAnsweredWaitsNoMoreWhenItIsOver) {
@@ -169,7 +183,9 @@ TEST_F(WaitingFlowsTest, TunnelWithFewGetsThePlaceOfOneWithManyAtOnce) {
 TEST_F(WaitingFlowsTest, AnsweredFlowsNeverGiveWay) {
   for (int i = 0; i < 4; ++i) {
     keeper_.set_state(open(flooding_), FlowState::kEstablished, now_);
-    answer(open(flooding_, Protocol::kUdp));
+    const FlowIndex udp = open(flooding_, Protocol::kUdp);
+    ask(udp);
+    answer(udp);
   }
   now_ += 60s;
   for (const Drop limit :

@@ -27,5 +27,16 @@ TEST(Awake, IsSinceItLookedAfterItHadBeenStopped) {
   EXPECT_EQ(awake.since(), start + 10s);
 }
 
+// Or whoever asked a shard that hangs, again and again, would keep it from being called stuck.
+TEST(Awake, IsNotJudgedByHowLongItHasWaited) {
+  const base::Instant start{};
+  Awake awake(start);
+  for (base::Instant now = start; now < start + 30s; now += 3s) {
+    awake.look(now);
+    awake.has_waited(now + 3s);
+  }
+  EXPECT_EQ(awake.since(), start);
+}
+
 }  // namespace
 }  // namespace gateway
