@@ -102,6 +102,7 @@ pid_t listener_of(const std::string& path) {
   ucred peer{};
   socklen_t size = sizeof(peer);
   const bool known =
+      socket.is_open() &&
       ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
       ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
   return known ? peer.pid : 0;

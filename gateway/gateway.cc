@@ -369,6 +369,7 @@ bool Gateway::is_sandbox_helper(pid_t process) {
 
 std::vector<const base::Fd*> Gateway::flow_regions() const {
   std::vector<const base::Fd*> regions;
+  regions.reserve(shards_.size());
   for (const auto& shard : shards_) {
     regions.push_back(&shard->flow_region());
   }

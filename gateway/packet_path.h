@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "flows/drop.h"
@@ -59,7 +60,7 @@ class PacketPath final : public TcpUpgrade::Owner,
         hooks_(hooks),
         sandbox_(sandbox),
         openings_(loop, *this),
-        addresses_(addresses),
+        addresses_(std::move(addresses)),
         fragments_(fragments.timeout, fragments.seed, *this) {}
 
   /// Before the first packet; the upgrades outlive the path's use.

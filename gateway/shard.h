@@ -148,7 +148,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   template <class T>
   void open_tunnel(std::unique_ptr<T> tunnel);
   void admit(std::unique_ptr<Tunnel> tunnel, LogLevel level);
-  void open_gue_door(GueSocket socket, const Onramp& onramp, std::shared_ptr<GueExchange> others);
+  void open_gue_door(GueSocket socket, const Onramp& onramp,
+                     const std::shared_ptr<GueExchange>& others);
   void publish_now(HostPort port, Tenant& tenant, const base::Endpoint& to);
   void end_flows_of(const Tunnel& tunnel);
   // `to` comes back as `from`: it takes the flows over, but those of addresses that it has not.

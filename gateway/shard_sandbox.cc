@@ -81,18 +81,17 @@ void Shard::retire_upgraded(EndReason reason, const std::function<bool(FlowIndex
 // Without a sandbox no flow can be upgraded, so the shard waits for it: some ten milliseconds.
 void Shard::restore_sandbox() {
   auto sandbox = SandboxLink::make(settings_.io.tun_offload, settings_.confine);
-  if (sandbox) {
-    if (auto installed = sandbox_.install(std::move(sandbox).value()); installed) {
-      ++sandbox_restarts_;
-      log_info("sandbox restarted helper={}", sandbox_.helper_pid());
-      return;
-    } else {
-      log_error("sandbox not restarted error=\"{}\"", installed.error().message());
-      sandbox_.uninstall();
-    }
-  } else {
+  if (!sandbox) {
     log_error("sandbox not restarted error=\"{}\"", sandbox.error().message());
+    return;
   }
+  if (auto installed = sandbox_.install(std::move(sandbox).value()); !installed) {
+    log_error("sandbox not restarted error=\"{}\"", installed.error().message());
+    sandbox_.uninstall();
+    return;
+  }
+  ++sandbox_restarts_;
+  log_info("sandbox restarted helper={}", sandbox_.helper_pid());
 }
 
 }  // namespace gateway

@@ -148,7 +148,7 @@ void Shard::add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel 
 }
 
 void Shard::open_gue_door(GueSocket socket, const Onramp& onramp,
-                          std::shared_ptr<GueExchange> others) {
+                          const std::shared_ptr<GueExchange>& others) {
   gue_doors_.push_back(std::make_unique<GueDoor>(std::move(socket), *onramp.gue, hash_key_,
                                                  GueDoor::Surroundings{.loop = loop_,
                                                                        .arena = arena_,

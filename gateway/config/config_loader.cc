@@ -95,6 +95,7 @@ class Loader {
   void value(std::string_view name, Field& field, const SettingKind& kind, std::string_view) {
     if (const YamlEntry* entry = take(name)) {
       if (auto word = read_word(entry->value, entry->key.place, path_of(name), kind)) {
+        // NOLINTNEXTLINE(bugprone-optional-value-conversion): `field` may be an optional, or not
         field = std::move(*word);
       }
     }
@@ -404,6 +405,7 @@ class CrossCheck {
 
   void check_mentions() {
     std::vector<std::string_view> names;
+    names.reserve(settings_.tenants.size());
     for (const TenantSettings& tenant : settings_.tenants) {
       names.push_back(tenant.name);
     }

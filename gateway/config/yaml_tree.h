@@ -24,7 +24,7 @@ struct YamlPlace {
 
 struct YamlEntry;
 
-struct YamlNode {
+struct YamlNode {  // NOLINT(misc-no-recursion): a copy, no deeper than parse_yaml() lets it be
   enum class Kind : std::uint8_t { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
   bool quoted = false;  // kScalar: written in quotes, or as a block
@@ -38,7 +38,7 @@ struct YamlNode {
   [[nodiscard]] const YamlEntry* find(std::string_view key) const;
 };
 
-struct YamlEntry {
+struct YamlEntry {  // NOLINT(misc-no-recursion): likewise
   YamlNode key;
   YamlNode value;
 };

@@ -160,11 +160,12 @@ bool FlowKeeper::hears(FlowIndex index, flows::Side side, Tunnel& from) {
     return false;
   }
   if (owner != from.id()) {
+    Tunnel& before = *tunnel(owner);
     const auto counter = is_first ? &Tunnel::flows : &Tunnel::peer_flows;
-    --(tunnel(owner)->*counter);
+    --(before.*counter);
     ++(from.*counter);
     if (is_first && waits(index)) {
-      --tunnel(owner)->waiting;
+      --before.waiting;
       ++from.waiting;
     }
     owner = from.id();

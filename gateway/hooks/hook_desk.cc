@@ -149,6 +149,7 @@ HookDesk::Considered HookDesk::consider(const FlowFacts& facts, const Tenant& te
   Considered considered{.decision = rules_.decided(), .app = {}};
   if (is_app_asked()) {
     const std::uint64_t failures = runner_.failures(hooks::HookId::kFlowDecide);
+    // NOLINTNEXTLINE(cppcoreguidelines-slicing): what only the rules ask about is not for an app
     const FlowRuling ruling = ask_app(question, ruled);
     trace_.begin();  // this call is in no flow's
     const bool failed = runner_.failures(hooks::HookId::kFlowDecide) != failures;

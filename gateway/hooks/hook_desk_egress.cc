@@ -11,7 +11,6 @@
 
 namespace gateway {
 
-using base::Endpoint;
 using base::IpAddress;
 using flows::FlowIndex;
 using hooks::AddressOrder;

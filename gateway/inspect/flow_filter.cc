@@ -328,6 +328,7 @@ std::vector<FilterKey> filter_keys() {
   };
   const auto names_of = [](const auto& known) {
     std::vector<std::string_view> names;
+    names.reserve(std::size(known));
     for (const auto& one : known) {
       names.push_back(name(one));
     }

@@ -5,7 +5,6 @@
 
 namespace gateway {
 
-using base::Endpoint;
 using base::IpAddress;
 using base::SysResult;
 using base::Unexpected;

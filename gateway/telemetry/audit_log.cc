@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -20,13 +21,13 @@
 namespace gateway {
 namespace {
 
-using std::chrono_literals::operator""ms;
+using std::chrono::milliseconds;
 
 constexpr std::size_t kWriteBytes = 256 * 1024;  // chosen: one write(2) for ~500 lines
-constexpr auto kLinger = 10ms;       // chosen: lets events gather; append() then wakes nobody
-constexpr auto kRetryPause = 200ms;  // chosen: between two tries at a file that fails
+constexpr milliseconds kLinger{10};       // chosen: lets events gather; append() then wakes nobody
+constexpr milliseconds kRetryPause{200};  // chosen: between two tries at a file that fails
 constexpr int kPipePauseMillis = 50;
-constexpr auto kPatienceAtTheEnd = 1000ms;  // chosen: for a file that fails when we shut down
+constexpr milliseconds kPatienceAtTheEnd{1000};  // chosen: for a file that fails when we shut down
 
 struct QueuedEvent {
   AuditEvent event;
@@ -212,7 +213,7 @@ class FileAuditLog final : public AuditLog {
   }
 
   void wait_to_try_again(AuditFile::Progress progress) {
-    const auto limit = progress == AuditFile::Progress::kFailing ? kRetryPause : 0ms;
+    const auto limit = progress == AuditFile::Progress::kFailing ? kRetryPause : milliseconds(0);
     bool reopen_now = false;
     bool stop = false;
     {

@@ -229,6 +229,7 @@ void TcpUpgrade::reset_unaccepted(FlowIndex flow) {
   session->syn.reset();
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): dial_failed() comes back once for each of the others
 void TcpUpgrade::dial(Session& session) {
   auto own = socket_of_app(session);
   if (!own) {
@@ -378,6 +379,7 @@ void TcpUpgrade::measure_dial(const Session& session, FlowHistogram result) {
   flows_.measure(result, static_cast<std::uint64_t>(micros), session.flow);
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): each time one of the others less, at most kMostAddresses
 void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
   // Another upstream may have a port left, or be of a family that there is an address of.
   if ((!is_our_lack(error) || error == EADDRNOTAVAIL) && take_next_address(session)) {
