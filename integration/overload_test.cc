@@ -270,6 +270,30 @@ TEST_F(Overload, ManyDestinationsBehindOneRedirectHinderNobodyElse) {
   expect_nothing_left();
 }
 
+// A tunnel with offload may send SYNs of 64 KiB. What they carry is nothing that is kept.
+TEST_F(Overload, PayloadOfHeldSynsTakesNoMemory) {
+  constexpr std::uint64_t kSyns = 1'000;
+  constexpr std::uint64_t kPayloadBytes = 65'000;
+  const auto flood = TunnelConnection::open(
+      gateway_.onramp(), {.tenant = "umbrella", .addresses = {"10.0.0.0/8"}, .offload = true});
+  gateway_.wait_for_tunnels(2);
+  const std::uint64_t before = pss_bytes(gateway_.pid());
+  const auto all_are_dialled = [&] {
+    for (std::uint64_t i = 0; i < kSyns; ++i) {
+      auto wire = Packet(sizeof(flows::VnetHeader));
+      test_support::put(
+          wire,
+          tcp(address(i) + ":1024", host::kSilent4 + ":80").syn().payload(kPayloadBytes).build());
+      flood.send(wire);
+    }
+    return tenant("umbrella").at("dials") == kSyns;
+  };
+  EXPECT_TRUE(eventually(all_are_dialled, kLong)) << tenant("umbrella");
+  const std::uint64_t memory = pss_bytes(gateway_.pid());
+  EXPECT_LE(memory, before + kSyns * kPayloadBytes / 2);
+  RecordProperty("memory_bytes", std::to_string(memory - std::min(memory, before)));
+}
+
 TEST_F(Overload, HundredThousandHalfOpenFlowsHinderNobodyElse) {
   auto server = TunnelConnection::open(gateway_.onramp(),
                                        {.tenant = "umbrella", .addresses = {"100.64.9.9/32"}});
