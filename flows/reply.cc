@@ -170,7 +170,8 @@ std::optional<std::size_t> build_icmp_error(std::span<const std::byte> original,
                                             const Packet& packet, const IcmpError& error,
                                             const IpAddress& from, std::span<std::byte> out) {
   const bool v4 = packet.is_v4();
-  CHECK(from.is_v4() == v4 && original.size() == packet.total_bytes);
+  CHECK(from.is_v4() == v4 && original.size() >= packet.payload_offset &&
+        original.size() <= packet.total_bytes);
   if (!may_be_answered(packet)) {
     return std::nullopt;
   }

@@ -54,7 +54,8 @@ bool is_icmp_error(const Packet& packet);
 
 /// Writes the ICMP error for `original`, whose parse is `packet`, sent by `from` (an address of the
 /// packet's family) to the packet's source. Quotes what the family wants: v4 the whole packet up to
-/// 576 bytes in all (RFC 1812 4.3.2.3), v6 up to 1280.
+/// 576 bytes in all (RFC 1812 4.3.2.3), v6 up to 1280. Where `original` is only the packet's front,
+/// its headers at least, that is all there is to quote.
 ///
 /// Nothing when the packet must not be answered (RFC 1122 3.2.2, RFC 4443 2.4 e): an ICMP error, a
 /// fragment other than the first of TCP, UDP or an echo, a multicast or broadcast destination, or a

@@ -231,7 +231,7 @@ void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
                        const WireCount& wire) {
   if (is_tcp(packet) && !packet.tcp_flags.opens()) {
     dropped(tunnel, Drop::kNoFlow);
-    answer(tunnel, raw, packet, std::nullopt);
+    answer(tunnel, raw.bytes, packet, std::nullopt);
     return;
   }
   // What waits is parsed again from its bytes alone. A fragment, and what was put together of some,
@@ -297,7 +297,7 @@ void PacketPath::begin(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
   if (plan.refusal) {
     dropped(tunnel, *plan.refusal);
     if (plan.answer) {
-      answer(tunnel, raw, packet, plan.answer);
+      answer(tunnel, raw.bytes, packet, plan.answer);
     }
     return;
   }
@@ -394,7 +394,8 @@ bool PacketPath::open_datagrams(FlowIndex index, Tunnel& tunnel, const RawPacket
   const auto lack = upgrades_->datagrams(index).open(index, std::move(ruling.socket));
   if (lack) {
     dropped(tunnel, *lack);
-    answer_shown(index, [&] { return answer(tunnel, raw, packet, Unreachable::kAdminProhibited); });
+    answer_shown(index,
+                 [&] { return answer(tunnel, raw.bytes, packet, Unreachable::kAdminProhibited); });
     flows_.end(index, reason_of_lack(*lack));
   }
   return !lack;

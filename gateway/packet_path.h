@@ -77,7 +77,7 @@ class PacketPath final : public TcpUpgrade::Owner,
   /// Gives up what has waited for its fragments for too long.
   void tick(base::Instant now) { fragments_.tick(now); }
 
-  void refuse(flows::FlowIndex flow, const RawPacket& syn,
+  void refuse(flows::FlowIndex flow, const HeldSyn& syn,
               std::optional<flows::Unreachable> why) override;
   void from_upstream(flows::FlowIndex flow, const RawPacket& packet) override;
   void failed_upstream(flows::FlowIndex flow, std::span<const std::byte> original,
@@ -212,9 +212,10 @@ class PacketPath final : public TcpUpgrade::Owner,
   bool is_for_gateway(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
   void icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
   void ttl_exceeded(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
-  // Answers `raw` with an RST where it is TCP and `why` is nothing, else with an ICMP error.
-  flows::WireCount answer(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet,
-                          std::optional<flows::Unreachable> why);
+  // Answers `packet` with an RST where it is TCP and `why` is nothing, else with an ICMP error that
+  // quotes `original`: the packet's bytes, or its headers.
+  flows::WireCount answer(Tunnel& tunnel, std::span<const std::byte> original,
+                          const flows::Packet& packet, std::optional<flows::Unreachable> why);
   // RST or "administratively prohibited".
   flows::WireCount refuse(Tunnel& tunnel, const RawPacket& raw, const flows::Packet& packet);
   flows::WireCount answer_icmp(Tunnel& tunnel, std::span<const std::byte> original,

@@ -33,17 +33,17 @@ void PacketPath::ttl_exceeded(Tunnel& tunnel, const RawPacket& raw, const Packet
               addresses_.of_family(packet.source.address));
 }
 
-WireCount PacketPath::answer(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
-                             std::optional<Unreachable> why) {
+WireCount PacketPath::answer(Tunnel& tunnel, std::span<const std::byte> original,
+                             const Packet& packet, std::optional<Unreachable> why) {
   if (why) {
-    return answer_icmp(tunnel, raw.bytes, packet, flows::unreachable(*why, packet),
+    return answer_icmp(tunnel, original, packet, flows::unreachable(*why, packet),
                        addresses_.of_family(packet.source.address));
   }
   return send_built(tunnel, [&](auto room) { return flows::build_reset(packet, room); });
 }
 
 WireCount PacketPath::refuse(Tunnel& tunnel, const RawPacket& raw, const Packet& packet) {
-  return answer(tunnel, raw, packet,
+  return answer(tunnel, raw.bytes, packet,
                 packet.protocol == Protocol::kTcp ? std::nullopt
                                                   : std::optional(Unreachable::kAdminProhibited));
 }

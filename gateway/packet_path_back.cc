@@ -98,11 +98,9 @@ void PacketPath::too_big_from_sandbox(Tunnel& tunnel, const RawPacket& raw, cons
   }
 }
 
-void PacketPath::refuse(FlowIndex flow, const RawPacket& syn, std::optional<Unreachable> why) {
-  const auto packet = flows::parse(syn.bytes, syn.vnet.verified());
-  Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
-  if (packet && tunnel != nullptr) {
-    answer_shown(flow, [&] { return answer(*tunnel, syn, *packet, why); });
+void PacketPath::refuse(FlowIndex flow, const HeldSyn& syn, std::optional<Unreachable> why) {
+  if (Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel)) {
+    answer_shown(flow, [&] { return answer(*tunnel, syn.headers(), syn.parsed(), why); });
   }
 }
 

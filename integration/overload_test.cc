@@ -31,6 +31,7 @@ using test_support::udp;
 constexpr auto kLong = 100s;
 constexpr std::uint64_t kFlood = 20'000;
 constexpr std::uint64_t kHalfOpen = 100'000;
+constexpr std::uint64_t kBehindOneRedirect = 50'000;
 
 // The N-th of many clients, below 10.0.0.0/8 or another first byte.
 std::string address(std::uint64_t number, int first_byte = 10) {
@@ -205,6 +206,8 @@ class Overload : public testing::Test {
   GatewayProcess gateway_{
       {.tenants = "\n  - {name: acme, id: 1, max_half_open: 1000, max_dials: 500}"
                   "\n  - {name: umbrella, id: 2, max_half_open: 100000, max_flows: 200000}",
+       .rules = "\n  - {name: crowd, match: {protocol: udp, destination: 12.0.0.0/8}, redirect: '" +
+                host::kSilent4 + ":9'}",
        .flows = "{timeouts: {tcp_time_wait: 100ms, tcp_handshake: 5m}}"}};
   ClientNetwork client_{gateway_.onramp(), {.tenant = "acme"}};
 };
@@ -246,6 +249,49 @@ TEST_F(Overload, UdpSprayHindersNobodyElse) {
   spraying.close();
   expect_every_packet_accounted_for();
   expect_nothing_left();
+}
+
+// One socket whose flows all ask the same upstream: nothing may walk over them, not with a packet
+// and not when they end, which they do all at once.
+TEST_F(Overload, ManyDestinationsBehindOneRedirectHinderNobodyElse) {
+  const TcpServer echo = TcpServer::echo();
+  auto crowd = flooding_tunnel("umbrella", "10.0.0.1/32");
+  const auto all_are_open = [&] {
+    for (std::uint64_t i = 0; i < kBehindOneRedirect; ++i) {
+      crowd.send(udp("10.0.0.1:1024", address(i, 12) + ":9").payload("x").build());
+    }
+    return tenant("umbrella").at("flows") == kBehindOneRedirect;
+  };
+  EXPECT_TRUE(eventually(all_are_open, kLong)) << tenant("umbrella");
+  expect_new_flows_of_acme_to_open(echo);
+  crowd.close();
+  expect_new_flows_of_acme_to_open(echo);
+  EXPECT_TRUE(eventually([&] { return stat("flows") == 0; }, kLong)) << stat("flows");
+  expect_nothing_left();
+}
+
+// A tunnel with offload may send SYNs of 64 KiB. What they carry is nothing that is kept.
+TEST_F(Overload, PayloadOfHeldSynsTakesNoMemory) {
+  constexpr std::uint64_t kSyns = 1'000;
+  constexpr std::uint64_t kPayloadBytes = 65'000;
+  const auto flood = TunnelConnection::open(
+      gateway_.onramp(), {.tenant = "umbrella", .addresses = {"10.0.0.0/8"}, .offload = true});
+  gateway_.wait_for_tunnels(2);
+  const std::uint64_t before = pss_bytes(gateway_.pid());
+  const auto all_are_dialled = [&] {
+    for (std::uint64_t i = 0; i < kSyns; ++i) {
+      auto wire = Packet(sizeof(flows::VnetHeader));
+      test_support::put(
+          wire,
+          tcp(address(i) + ":1024", host::kSilent4 + ":80").syn().payload(kPayloadBytes).build());
+      flood.send(wire);
+    }
+    return tenant("umbrella").at("dials") == kSyns;
+  };
+  EXPECT_TRUE(eventually(all_are_dialled, kLong)) << tenant("umbrella");
+  const std::uint64_t memory = pss_bytes(gateway_.pid());
+  EXPECT_LE(memory, before + kSyns * kPayloadBytes / 2);
+  RecordProperty("memory_bytes", std::to_string(memory - std::min(memory, before)));
 }
 
 TEST_F(Overload, HundredThousandHalfOpenFlowsHinderNobodyElse) {

@@ -155,7 +155,7 @@ void DatagramUpgrade::join(Mapping& mapping, FlowIndex flow) {
   mapping.flows.insert(flow);
   ++mapping.remotes[record.key.destination.address];
   if (record.upstream != record.key.destination) {
-    mapping.elsewhere[record.upstream].push_back(flow);
+    mapping.elsewhere.add(flow, record.upstream);
   }
   record.attachment = mapping.index;
 }
@@ -165,11 +165,7 @@ void DatagramUpgrade::detach(FlowIndex flow) {
   Mapping& mapping = *mappings_[record.attachment];
   record.attachment = flows::kNone32;
   mapping.flows.erase(flow);
-  if (const auto there = mapping.elsewhere.find(record.upstream);
-      there != mapping.elsewhere.end() && std::erase(there->second, flow) > 0 &&
-      there->second.empty()) {
-    mapping.elsewhere.erase(there);
-  }
+  mapping.elsewhere.remove(flow);
   const auto remote = mapping.remotes.find(record.key.destination.address);
   if (--remote->second == 0) {
     mapping.remotes.erase(remote);
@@ -200,9 +196,7 @@ void DatagramUpgrade::send(FlowIndex flow, const RawPacket& packet, const Packet
   mapping.tunnel = flows_[flow].tunnel;
   mapping.outer_port = flows_[flow].outer_port;
   use(mapping);
-  if (!mapping.elsewhere.empty()) {
-    await_answer(mapping, flow);
-  }
+  mapping.elsewhere.ask(flow);
   set_path_options(mapping, parsed);
   set_marks(mapping, flows_[flow]);
   auto rest = content(packet, parsed);
@@ -212,18 +206,6 @@ void DatagramUpgrade::send(FlowIndex flow, const RawPacket& packet, const Packet
     rest = rest.subspan(piece.size());
     send_one(mapping, flow, piece, packet, parsed);
   } while (!rest.empty());
-}
-
-// Of the flows that go to the same endpoint elsewhere, the one that has asked last is answered.
-void DatagramUpgrade::await_answer(Mapping& mapping, FlowIndex flow) {
-  const auto there = mapping.elsewhere.find(flows_[flow].upstream);
-  if (there == mapping.elsewhere.end()) {
-    return;
-  }
-  const auto mine = std::ranges::find(there->second, flow);
-  if (mine != there->second.end()) {
-    std::rotate(mine, mine + 1, there->second.end());
-  }
 }
 
 // As socket options, and only when they change: a client's packets are nearly always alike, and
@@ -364,8 +346,8 @@ FlowKey DatagramUpgrade::key_of(const Mapping& mapping, const Endpoint& remote) 
   if (mapping.is_apps && !mapping.flows.empty()) {
     return flows_[*mapping.flows.begin()].key;  // whoever it is that the app's socket speaks to
   }
-  if (const auto there = mapping.elsewhere.find(remote); there != mapping.elsewhere.end()) {
-    return flows_[there->second.back()].key;
+  if (const auto asker = mapping.elsewhere.last_of(remote)) {
+    return flows_[*asker].key;
   }
   const Endpoint& source = mapping.source.endpoint;
   FlowKey key{.source = source,

@@ -25,7 +25,6 @@
 #include <array>
 #include <cstdint>
 #include <list>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,6 +42,7 @@
 #include "gateway/onramp/datagram_batch.h"
 #include "gateway/onramp/raw_packet.h"
 #include "gateway/upgrade/error_queue.h"
+#include "gateway/upgrade/last_askers.h"
 
 namespace gateway {
 
@@ -143,9 +143,9 @@ class DatagramUpgrade {
     base::Port outer_port{};                // and its outer port (flows/flow.h)
     std::unordered_set<flows::FlowIndex> flows;
     std::unordered_map<base::IpAddress, std::uint32_t, Hash> remotes;  // and how many flows each
-    // Its flows whose datagrams go to another endpoint than the client has named, by that one: what
-    // comes from there is an answer to the last of them that has asked.
-    std::map<base::Endpoint, std::vector<flows::FlowIndex>> elsewhere;
+    // Its flows whose datagrams go to another endpoint than the client has named: what comes from
+    // there is an answer to the last of them that has asked.
+    LastAskers elsewhere;
     base::Instant last_used{};
     std::list<Mapping*>::iterator by_use;
     int discover = -1;                   // IP_MTU_DISCOVER as last set
@@ -162,7 +162,6 @@ class DatagramUpgrade {
   bool evict_idle(Budget& budget);
   void join(Mapping& mapping, flows::FlowIndex flow);
   void use(Mapping& mapping);
-  void await_answer(Mapping& mapping, flows::FlowIndex flow);
   void set_path_options(Mapping& mapping, const flows::Packet& parsed);
   void set_marks(Mapping& mapping, const flows::Flow& flow);
   void send_one(Mapping& mapping, flows::FlowIndex flow, std::span<std::byte> content,

@@ -141,7 +141,7 @@ void TcpUpgrade::detach(FlowIndex flow) {
 
 void TcpUpgrade::open(FlowIndex flow, const RawPacket& syn, const flows::Packet& parsed) {
   Session& session = new_session(flow);
-  hold(session, syn, parsed);
+  session.syn = std::make_unique<HeldSyn>(syn, parsed);
   if (handshake_ == Handshake::kEager) {
     admit_syn(session);
   } else {
@@ -158,24 +158,17 @@ void TcpUpgrade::open_accepted(FlowIndex flow, Fd client) {
   }
 }
 
-void TcpUpgrade::hold(Session& session, const RawPacket& syn, const flows::Packet& parsed) {
-  session.syn = std::make_unique<HeldSyn>();
-  session.syn->vnet = syn.vnet;
-  session.syn->sequence = parsed.sequence;
-  session.syn->bytes.resize(RawPacket::kHeadroomBytes + syn.bytes.size());
-  std::ranges::copy(syn.bytes, session.syn->packet().bytes.begin());
-}
-
 bool TcpUpgrade::admits(FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed) {
   Session* session = this->session(flow);
-  const bool held = session != nullptr && session->syn != nullptr && !session->syn->admitted;
+  const bool held = session != nullptr && session->syn != nullptr && !session->syn->is_taken();
   if (!held) {
     return true;
   }
   if (parsed.tcp_flags.rst()) {
     flows_.retire(flow, EndReason::kResetByClient, loop_.now());
-  } else if (parsed.tcp_flags.opens() && parsed.sequence != session->syn->sequence) {
-    hold(*session, packet, parsed);  // the client has started over
+  } else if (parsed.tcp_flags.opens() && parsed.sequence != session->syn->parsed().sequence) {
+    // The client has started over.
+    session->syn = std::make_unique<HeldSyn>(packet, parsed);
   }
   owner_.dropped(flow, Drop::kHeldSyn);
   return false;
@@ -200,7 +193,7 @@ void TcpUpgrade::error_to_outside(FlowIndex flow, const RawPacket& packet,
 }
 
 void TcpUpgrade::admit_syn(Session& session) {
-  const RawPacket syn = session.syn->packet();
+  const RawPacket syn = session.syn->take_without_payload();
   const auto parsed = flows::parse(syn.bytes, syn.vnet.verified());
   CHECK(parsed.has_value());  // it was parsed when it came in
   const Tunnel* tunnel = flows_.tunnel(flows_[session.flow].tunnel);
@@ -209,7 +202,6 @@ void TcpUpgrade::admit_syn(Session& session) {
   to_outside(session.flow, syn, *parsed);
   flows_.set_state(session.flow, FlowState::kSynReceived, loop_.now());
   sandbox_.write_now(syn);
-  session.syn->admitted = true;
 }
 
 void TcpUpgrade::reset_unaccepted(FlowIndex flow) {
@@ -217,15 +209,7 @@ void TcpUpgrade::reset_unaccepted(FlowIndex flow) {
   if (session == nullptr || session->syn == nullptr) {
     return;
   }
-  const RawPacket syn = session->syn->packet();
-  if (session->syn->admitted) {  // and rewritten to its binding
-    const auto parsed = flows::parse(syn.bytes, syn.vnet.verified());
-    CHECK(parsed.has_value());
-    const flows::FlowKey& key = flows_[flow].key;
-    nat::rewrite(syn.bytes, *parsed, syn.vnet,
-                 {.source = key.source, .destination = key.destination});
-  }
-  owner_.refuse(flow, syn, std::nullopt);
+  owner_.refuse(flow, *session->syn, std::nullopt);
   session->syn.reset();
 }
 
@@ -269,7 +253,7 @@ std::optional<Fd> TcpUpgrade::socket_of_app(Session& session) {
   if (egress.kind == Kind::kRefuse || egress.kind == Kind::kNoSuchName) {
     const bool is_refused = egress.kind == Kind::kRefuse;
     if (session.syn) {
-      owner_.refuse(session.flow, session.syn->packet(),
+      owner_.refuse(session.flow, *session.syn,
                     is_refused ? std::nullopt : std::optional(Unreachable::kHost));
     }
     flows_.retire(session.flow, is_refused ? EndReason::kBlocked : EndReason::kUnreachable,
@@ -401,7 +385,7 @@ void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
   }
   // Silence is answered with silence, and an open (eager) connection with the RST of its close.
   if (error != ETIMEDOUT && session.syn) {
-    owner_.refuse(flow, session.syn->packet(), unreachable);
+    owner_.refuse(flow, *session.syn, unreachable);
   }
   flows_.retire(flow, reason, loop_.now());
 }

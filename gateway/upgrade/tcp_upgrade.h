@@ -40,6 +40,7 @@
 #include "gateway/opening/time_share.h"
 #include "gateway/relay/pipe_pool.h"
 #include "gateway/relay/tcp_relay.h"
+#include "gateway/upgrade/held_syn.h"
 #include "gateway/upgrade/lent_sockets.h"
 #include "gateway/upgrade/sandbox_link.h"
 #include "gateway/upgrade/source_ports.h"
@@ -53,7 +54,7 @@ class TcpUpgrade final {
   class Owner {
    public:
     /// The client of `flow` is to be told that its SYN, `syn`, failed: nothing means an RST.
-    virtual void refuse(flows::FlowIndex flow, const RawPacket& syn,
+    virtual void refuse(flows::FlowIndex flow, const HeldSyn& syn,
                         std::optional<flows::Unreachable> why) = 0;
     virtual void dropped(flows::FlowIndex flow, flows::Drop reason) = 0;
     /// What there is for opening flows, of which dialling is a part.
@@ -120,15 +121,6 @@ class TcpUpgrade final {
   [[nodiscard]] RelayedBytes relayed() const;
 
  private:
-  struct HeldSyn {
-    std::vector<std::byte> bytes;  // RawPacket's headroom in front
-    flows::VnetHeader vnet;
-    std::uint32_t sequence = 0;
-    bool admitted = false;  // it has gone into the sandbox; kept to refuse it, until the accept
-    [[nodiscard]] RawPacket packet() {
-      return {vnet, std::span(bytes).subspan(RawPacket::kHeadroomBytes)};
-    }
-  };
   // Serves one flow. epoll and the relay know its address.
   struct Session final : EventLoop::Handler, TcpRelay::Owner, TcpRelay::Watcher {
     void on_ready(std::uint32_t /*events*/) override { upgrade->dial_answered(*this); }
@@ -145,7 +137,7 @@ class TcpUpgrade final {
     flows::FlowIndex flow = flows::kNoFlowIndex;  // none: the session is free
     base::Fd upstream;                            // being dialled, or waiting for the accept
     base::Fd client;                              // eager or published: waiting for the dial
-    std::unique_ptr<HeldSyn> syn;
+    std::unique_ptr<HeldSyn> syn;  // taken: it is in the sandbox; kept to refuse it, until accepted
     std::optional<TcpRelay> relay;
     std::shared_ptr<LentSockets> lent;   // instead of the relay: an app has the sockets
     std::vector<base::Endpoint> others;  // dialled when this one fails; the next one at the end
@@ -162,7 +154,6 @@ class TcpUpgrade final {
   static HookDesk::Relayed relayed_by(const Session& session);
   void take_measurements(const Session& session);
   void free_session(Session& session);
-  void hold(Session& session, const RawPacket& syn, const flows::Packet& parsed);
   void admit_syn(Session& session);
   void dial(Session& session);
   base::Result<base::Fd, int> start_dial(const Session& session);

@@ -58,6 +58,8 @@ class DirectWay final : public PacketWay {
 
 class GatewayWay final : public PacketWay {
  public:
+  explicit GatewayWay(const std::string& more) : gateway_({.more = more}) {}
+
   void send(const Bytes& packet) override {
     if (!tunnel_.send(packet)) {
       give_up("the gateway has closed the tunnel");
@@ -92,8 +94,8 @@ std::unique_ptr<PacketWay> direct_way() {
   return std::make_unique<DirectWay>();
 }
 
-std::unique_ptr<PacketWay> gateway_way() {
-  return std::make_unique<GatewayWay>();
+std::unique_ptr<PacketWay> gateway_way(const std::string& more) {
+  return std::make_unique<GatewayWay>(more);
 }
 
 std::string RawSegment::to_string() const {

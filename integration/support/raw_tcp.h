@@ -47,8 +47,8 @@ class PacketWay {
   [[nodiscard]] virtual base::IpAddress address_to(const base::IpAddress& server) const = 0;
 };
 std::unique_ptr<PacketWay> direct_way();
-/// With a gateway of its own.
-std::unique_ptr<PacketWay> gateway_way();
+/// With a gateway of its own, whose configuration has the top-level keys `more`.
+std::unique_ptr<PacketWay> gateway_way(const std::string& more = {});
 
 using TcpOptions = std::vector<std::vector<unsigned>>;  // each from its kind on
 

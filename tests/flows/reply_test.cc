@@ -274,6 +274,17 @@ TEST(BuildUnreachable, NeverAnswersASourceThatIsNoHost) {
   }
 }
 
+TEST(BuildUnreachable, QuotesTheHeadersWhereNobodyHasKeptMore) {
+  const Bytes original = tcp(kA4, kB4).syn().payload(1000).build();
+  const Packet packet = parsed(original);
+  const auto headers = std::span(original).first(packet.payload_offset);
+  Bytes reply(kMaxReplyBytes);
+  reply.resize(
+      build_unreachable(headers, packet, Unreachable::kHost, address(kRouter4), reply).value());
+  const auto quote = std::span(reply).subspan(parsed(reply).payload_offset);
+  EXPECT_TRUE(std::ranges::equal(quote, headers));
+}
+
 TEST(BuildUnreachableDeathTest, AddressOfTheOtherFamilyAborts) {
   const Bytes original = udp(kA4, kB4).build();
   const Packet packet = parsed(original);
