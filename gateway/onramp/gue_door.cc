@@ -326,7 +326,7 @@ void GueDoor::forget_idle(Instant now) {
   }
   std::vector<GueTunnel*> idle;
   for (const auto& [key, tunnel] : tunnels_) {
-    if (!tunnel->is_route() && tunnel->flows == 0 && tunnel->peer_flows == 0 &&
+    if (!tunnel->is_route() && tunnel->flows.size + tunnel->peer_flows.size == 0 &&
         now - tunnel->last_heard >= settings_.peer_timeout) {
       idle.push_back(tunnel);
     }
