@@ -18,6 +18,7 @@ void Shard::add_tunnel(Kind kind, Fd fd, TunnelInfo info, const std::string& ten
                        const std::string& reply) {
   // std::function copies, so what it captures must be copyable.
   ++open_tunnels_;
+  ++tenants_.at(tenant)->sockets;
   auto shared_fd = std::make_shared<Fd>(std::move(fd));
   loop_.post([this, kind, shared_fd, info = std::move(info), tenant, reply]() mutable {
     Tenant& owner = *tenants_.at(tenant);
@@ -61,6 +62,7 @@ template <class T>
 void Shard::open_tunnel(std::unique_ptr<T> tunnel) {
   if (auto started = tunnel->start(); !started) {
     log_error("tunnel not opened tunnel={} error=\"{}\"", tunnel->id(), started.error().message());
+    --tunnel->tenant().sockets;
     --open_tunnels_;
     return;
   }
@@ -202,11 +204,18 @@ void Shard::remove_tunnel(Tunnel& tunnel) {
       named != tenant.named.end() && named->second == id) {
     tenant.named.erase(named);
   }
-  tunnel.tenant().routes.remove(id);
+  for (const auto* prefixes : {&tunnel.info().addresses, &tunnel.info().routed}) {
+    for (const base::IpPrefix& prefix : *prefixes) {
+      tenant.routes.remove(prefix, id);
+    }
+  }
   --tunnel.tenant().tunnels;
   flows_.remove_tunnel(tunnel);
   path_.forget(tunnel);
   const bool is_peer = tunnel.info().onramp == "gue";  // peer_heard
+  if (!is_peer) {
+    --tenant.sockets;
+  }
   log_at(is_peer ? LogLevel::kDebug : LogLevel::kInfo,
          "tunnel closed tunnel={} name={} tenant={} up_bytes={} down_bytes={}", id,
          tunnel.info().name, tunnel.tenant().settings.name, tunnel.up.bytes, tunnel.down.bytes);
