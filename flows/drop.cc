@@ -66,6 +66,8 @@ std::string_view name(Drop reason) {
       return "gue_tenant_not_allowed";
     case Drop::kGueTooManyPeers:
       return "gue_too_many_peers";
+    case Drop::kGueTenantPeerLimit:
+      return "gue_tenant_peer_limit";
     case Drop::kGueOwnDatagram:
       return "gue_own_datagram";
     case Drop::kGueWorkerBusy:
@@ -219,6 +221,8 @@ std::string_view explain(Drop reason) {
       return "The GUE datagram names a tenant that its peer may not speak for";
     case Drop::kGueTooManyPeers:
       return "The GUE on-ramp has as many peers as it may have";
+    case Drop::kGueTenantPeerLimit:
+      return "The tenant has as many peers at the GUE on-ramp as there are places left for others";
     case Drop::kGueOwnDatagram:
       return "The GUE datagram was sent by the gateway itself";
     case Drop::kGueWorkerBusy:

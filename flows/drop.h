@@ -41,8 +41,9 @@ enum class Drop : std::uint8_t {
   kGuePeerNotAllowed,    // in no configured outer prefix
   kGueTenantNotAllowed,  // names a tenant that its prefix may not name
   kGueTooManyPeers,
-  kGueOwnDatagram,  // answers that a gateway sent to itself
-  kGueWorkerBusy,   // came to another worker than its tenant's, which has no room for it
+  kGueTenantPeerLimit,  // there is room, but not for this tenant
+  kGueOwnDatagram,      // answers that a gateway sent to itself
+  kGueWorkerBusy,       // came to another worker than its tenant's, which has no room for it
   // The addresses are not to be believed or reached.
   kMartianSource,  // loopback, multicast, unspecified, v4-mapped ... as a source
   kMartianDestination,

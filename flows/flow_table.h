@@ -92,7 +92,7 @@ class FlowTable {
 
   /// Calls `visit(FlowIndex)` for every flow, in the order of the records. `visit` may erase any
   /// flow, the visited one included; one that it inserts may or may not be visited. Walks all
-  /// records that were ever in use, so it is for rare events (a tunnel closes), not for packets.
+  /// records that were ever in use, so it is for what an operator does, not for packets or tunnels.
   template <class Visit>
   void for_each(Visit visit) {
     for (std::uint32_t i = 0; i < header_->high_water; ++i) {

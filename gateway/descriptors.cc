@@ -36,6 +36,11 @@ bool is_reserved(const base::Fd& fd) {
   return fd.get() >= first_reserved.load(std::memory_order_relaxed);
 }
 
+std::uint32_t descriptors_left(const base::Fd& fd) {
+  return static_cast<std::uint32_t>(
+      std::max(first_reserved.load(std::memory_order_relaxed) - fd.get() - 1, 0));
+}
+
 base::Error with_descriptor_cure(base::Error error) {
   if (error.code == std::errc::too_many_files_open && error.cure.empty()) {
     error.cure = "Raise the limit of open files first: `ulimit -n 1024`, or more.";

@@ -6,6 +6,8 @@
 // be looked into.
 #pragma once
 
+#include <cstdint>
+
 #include "base/error.h"
 #include "base/fd.h"
 
@@ -18,6 +20,10 @@ void raise_descriptor_limit();
 /// Whether `fd`, just opened for a client, is one of those kept back: close it, and take it for
 /// EMFILE. Any thread.
 [[nodiscard]] bool is_reserved(const base::Fd& fd);
+
+/// How many more there are for clients, to judge by `fd`, just opened. At most: of the numbers
+/// below some may be free by now. Any thread.
+[[nodiscard]] std::uint32_t descriptors_left(const base::Fd& fd);
 
 /// `error`, with what to do about it where it is EMFILE and nothing is said yet.
 [[nodiscard]] base::Error with_descriptor_cure(base::Error error);

@@ -252,13 +252,29 @@ void Gateway::add_tun(base::Fd tun, TunnelInfo info, const std::string& tenant) 
   shard_of(tenant).add_tunnel(Shard::Kind::kTun, std::move(tun), std::move(info), tenant);
 }
 
-std::optional<std::uint32_t> Gateway::next_tunnel_id() {
+// A tenant may have another tunnel while it has fewer than there is room left for (Choudhury and
+// Hahne, 1998): who opens all that he can gets half of it, and leaves the rest to the tunnels and
+// the connections of others. A tenant that is alone takes it from nobody.
+base::Result<std::uint32_t, ContextRefusal> Gateway::next_tunnel_id(const std::string& tenant,
+                                                                    std::uint32_t room) {
   std::uint64_t open = 0;
   for (const auto& shard : shards_) {
     open += shard->open_tunnels();
   }
   if (open >= max_tunnels_) {
-    return std::nullopt;
+    return Unexpected{
+        ContextRefusal{.error = ContextError::kTooManyTunnels,
+                       .message = std::string(gateway::explain(ContextError::kTooManyTunnels))}};
+  }
+  const std::uint64_t left = std::min<std::uint64_t>(max_tunnels_ - open, room);
+  const std::uint32_t own = shard_of(tenant).sockets_of(tenant);
+  if (settings_.tenants.size() > 1 && own >= left) {
+    return Unexpected{ContextRefusal{
+        .error = ContextError::kTenantTunnelLimit,
+        .message = "tenant '" + tenant + "' has " + std::to_string(own) +
+                   " tunnels, and there is room for " + std::to_string(left) +
+                   " more, which is kept for other tenants; close some, or give the gateway a "
+                   "higher limit of open files (ulimit -n)"}};
   }
   return ++last_tunnel_id_;
 }

@@ -109,7 +109,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
   void stop_capture(std::uint64_t id) override;
   base::Result<HookReport, std::string> hooks_of(std::uint64_t flow) override;
   // SeqpacketDoor::Owner
-  std::optional<std::uint32_t> next_tunnel_id() override;
+  base::Result<std::uint32_t, ContextRefusal> next_tunnel_id(const std::string& tenant,
+                                                             std::uint32_t room) override;
   void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,
                        const std::string& reply) override;
   void tunnel_refused(ContextError error) override;

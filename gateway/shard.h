@@ -85,6 +85,10 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   /// Clients of a published port reach `to` at a tunnel of `tenant`.
   void publish(HostPort port, const std::string& tenant, const base::Endpoint& to);
   [[nodiscard]] std::uint32_t open_tunnels() const { return open_tunnels_.load(); }
+  /// Of them, those of one tenant that take a descriptor.
+  [[nodiscard]] std::uint32_t sockets_of(const std::string& tenant) const {
+    return tenants_.at(tenant)->sockets.load();
+  }
   /// What the thread has used of its processor, since it was started.
   [[nodiscard]] base::Duration processor_time();
   /// Of the sandbox, as of now; 0: there is none.
@@ -202,7 +206,8 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   base::SipKey hash_key_;
   RegisterTunnel register_;
   std::vector<std::unique_ptr<GueDoor>> gue_doors_;
-  std::unordered_map<std::string, std::unique_ptr<Tenant>> tenants_;  // by name
+  // By name. Which there are never changes, so that any thread may look.
+  std::unordered_map<std::string, std::unique_ptr<Tenant>> tenants_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Tunnel>> tunnels_;
   AwayTunnels away_;
   base::Duration tunnel_away_;

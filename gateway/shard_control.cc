@@ -231,7 +231,7 @@ GatewayStatus Shard::status_now() const {
                               .offload = info.offload,
                               .labels = info.labels,
                               .opened_ns = info.opened_ns,
-                              .flows = tunnel->flows,
+                              .flows = tunnel->flows.size,
                               .up = tunnel->up,
                               .down = tunnel->down,
                               .dropped_packets = tunnel->dropped_packets});

@@ -18,6 +18,7 @@ void Shard::add_tunnel(Kind kind, Fd fd, TunnelInfo info, const std::string& ten
                        const std::string& reply) {
   // std::function copies, so what it captures must be copyable.
   ++open_tunnels_;
+  ++tenants_.at(tenant)->sockets;
   auto shared_fd = std::make_shared<Fd>(std::move(fd));
   loop_.post([this, kind, shared_fd, info = std::move(info), tenant, reply]() mutable {
     Tenant& owner = *tenants_.at(tenant);
@@ -61,6 +62,7 @@ template <class T>
 void Shard::open_tunnel(std::unique_ptr<T> tunnel) {
   if (auto started = tunnel->start(); !started) {
     log_error("tunnel not opened tunnel={} error=\"{}\"", tunnel->id(), started.error().message());
+    --tunnel->tenant().sockets;
     --open_tunnels_;
     return;
   }
@@ -105,36 +107,23 @@ void Shard::come_back(Tunnel& tunnel) {
 }
 
 void Shard::hand_over(Tunnel& from, Tunnel& to) {
-  if (from.flows + from.peer_flows == 0) {
+  if (from.flows.size + from.peer_flows.size == 0) {
     return;
   }
-  flows_.for_each([&](FlowIndex index) {
-    flows::Flow& flow = flows_[index];
+  while (const auto index = FlowKeeper::any_of(from)) {
+    const flows::Flow& flow = flows_[*index];
     const bool initiates = flows::tunnel_of(flow, flows::Side::kInitiator) == from.id();
     const bool responds = flows::tunnel_of(flow, flows::Side::kResponder) == from.id();
     if ((initiates && !to.may_send_from(flow.key.source.address)) ||
         (responds && !to.may_send_from(flow.key.destination.address))) {
-      flows_.end(index, EndReason::kTunnelClosed);
-      return;
+      flows_.end(*index, EndReason::kTunnelClosed);
+    } else {
+      flows_.hand_over(*index, from, to);
     }
-    if (flow.tunnel == from.id()) {
-      flow.tunnel = to.id();
-      --from.flows;
-      ++to.flows;
-      if (flows_.waits(index)) {
-        --from.waiting;
-        ++to.waiting;
-      }
-    }
-    if (flow.peer_tunnel == from.id()) {
-      flow.peer_tunnel = to.id();
-      --from.peer_flows;
-      ++to.peer_flows;
-    }
-  });
+  }
   udp_.tunnel_changed(from.id(), to.id());
   ping_.tunnel_changed(from.id(), to.id());
-  log_info("tunnel came back tunnel={} was={} flows={}", to.id(), from.id(), to.flows);
+  log_info("tunnel came back tunnel={} was={} flows={}", to.id(), from.id(), to.flows.size);
 }
 
 void Shard::add_gue_door(GueSocket socket, const Onramp& onramp, RegisterTunnel register_tunnel,
@@ -194,7 +183,7 @@ void Shard::tunnel_closed(Tunnel& tunnel) {
   const std::string name = tunnel.info().name;
   const bool waits =
       tunnel.info().has_own_name && away_.add(tunnel, tenant, *this, loop_.now() + tunnel_away_);
-  if (!waits && tunnel.flows + tunnel.peer_flows > 0) {
+  if (!waits) {
     end_flows_of(tunnel);
   }
   remove_tunnel(tunnel);
@@ -215,11 +204,18 @@ void Shard::remove_tunnel(Tunnel& tunnel) {
       named != tenant.named.end() && named->second == id) {
     tenant.named.erase(named);
   }
-  tunnel.tenant().routes.remove(id);
+  for (const auto* prefixes : {&tunnel.info().addresses, &tunnel.info().routed}) {
+    for (const base::IpPrefix& prefix : *prefixes) {
+      tenant.routes.remove(prefix, id);
+    }
+  }
   --tunnel.tenant().tunnels;
   flows_.remove_tunnel(tunnel);
   path_.forget(tunnel);
   const bool is_peer = tunnel.info().onramp == "gue";  // peer_heard
+  if (!is_peer) {
+    --tenant.sockets;
+  }
   log_at(is_peer ? LogLevel::kDebug : LogLevel::kInfo,
          "tunnel closed tunnel={} name={} tenant={} up_bytes={} down_bytes={}", id,
          tunnel.info().name, tunnel.tenant().settings.name, tunnel.up.bytes, tunnel.down.bytes);
@@ -245,12 +241,9 @@ void Shard::tell_of(Tunnel& tunnel, TunnelEvent::Kind kind) {
 // A flow that was upgraded and then downgraded has another tunnel at its other end, which must see
 // the RST that our socket there sends as it is closed; the flow knows the way.
 void Shard::end_flows_of(const Tunnel& tunnel) {
-  const auto is_of_tunnel = [&](FlowIndex index) {
-    return flows_[index].tunnel == tunnel.id() || flows_[index].peer_tunnel == tunnel.id();
-  };
   bool any_retired = false;
-  flows_.for_each([&](FlowIndex index) {
-    if (is_of_tunnel(index) && flows::is_upgraded_then_downgraded(flows_[index])) {
+  flows_.for_each_of(tunnel, [&](FlowIndex index) {
+    if (flows::is_upgraded_then_downgraded(flows_[index])) {
       flows_.retire(index, EndReason::kTunnelClosed, loop_.now());
       any_retired = true;
     }
@@ -258,11 +251,9 @@ void Shard::end_flows_of(const Tunnel& tunnel) {
   if (any_retired) {
     sandbox_.drain();
   }
-  flows_.for_each([&](FlowIndex index) {
-    if (is_of_tunnel(index)) {
-      flows_.end(index, EndReason::kTunnelClosed);
-    }
-  });
+  while (const auto index = FlowKeeper::any_of(tunnel)) {
+    flows_.end(*index, EndReason::kTunnelClosed);
+  }
 }
 
 }  // namespace gateway

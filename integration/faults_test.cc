@@ -94,6 +94,43 @@ TEST(Famine, LeavesFlowctlItsDescriptors) {
   EXPECT_EQ(kept.front().receive(10), "still here");
 }
 
+// A tunnel costs a descriptor: whoever opens all that he can must not have them all.
+TEST(Famine, OfOneTenantsMakingLeavesTheOtherItsTunnelsAndDials) {
+  GatewayProcess gateway({.tenants = "\n  - {name: greedy, id: 1}\n  - {name: modest, id: 2}",
+                          .most_descriptors = 200});
+  ClientNetwork modest(gateway.onramp(), {.tenant = "modest"});
+  std::vector<TunnelConnection> opened;
+  nlohmann::json refusal;
+  while (refusal.is_null() && opened.size() < 200) {
+    opened.push_back(TunnelConnection::open(gateway.onramp(), {.tenant = "greedy"}));
+    if (const nlohmann::json& reply = opened.back().reply(); !reply.value("ok", false)) {
+      refusal = reply;
+      opened.pop_back();
+    }
+  }
+  ASSERT_TRUE(refusal.is_object());
+  EXPECT_TRUE(refusal.at("error").get<std::string>().starts_with("tenant 'greedy' has "))
+      << refusal;
+  EXPECT_GT(opened.size(), 50U) << "a good part of them";
+  EXPECT_EQ(drops(gateway)["tenant_tunnel_limit"], 1U);
+
+  const TcpServer server = TcpServer::echo();
+  std::vector<TcpConnection> connections;
+  for (int i = 0; i < 10; ++i) {
+    connections.push_back(modest.connect(server.endpoint()));
+    connections.back().send("hello");
+    EXPECT_EQ(connections.back().receive(5), "hello");
+  }
+  const auto another = TunnelConnection::open(gateway.onramp(), {.tenant = "modest"});
+  EXPECT_EQ(another.reply().value("ok", false), true) << another.reply();
+  opened.pop_back();  // what is given back may be had again
+  EXPECT_TRUE(eventually([&] {
+    return TunnelConnection::open(gateway.onramp(), {.tenant = "greedy"})
+        .reply()
+        .value("ok", false);
+  }));
+}
+
 TEST(Serve, ConfigurationThatCannotBeReadIsNamedWithTheCure) {
   const Finished finished = run({liftgate_program(), "serve", "--config", "/nope"});
   EXPECT_EQ(finished.status, 1);

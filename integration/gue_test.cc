@@ -654,6 +654,33 @@ TEST(Gue, ThousandsOfPeersAreServedAndTheirNumberIsBounded) {
   EXPECT_EQ(known.receive().from, endpoint("127.0.0.1:6080")) << "who is known goes on";
 }
 
+// Who can send from a whole prefix makes up as many peers as he likes.
+TEST(Gue, PeersOfOneTenantLeaveRoomForThoseOfAnother) {
+  constexpr int kMost = 40;
+  GatewayConfig two = config();
+  two.onramps = "\n  - gue: {listen: '127.0.0.1:6080', max_peers: " + std::to_string(kMost) +
+                ", peers: [{prefix: 127.1.0.0/16, tenant: acme}, "
+                "{prefix: 127.2.0.0/16, tenant: other}]}\n"
+                "  - seqpacket: {path: '{dir}/onramp.sock'}";
+  two.more = "workers: 1";
+  const GatewayProcess gateway(two);
+  const UdpServer server = UdpServer::echo();
+  const auto send_from = [&](const std::string& outer) {
+    const GuePeer peer({.outer = outer, .gateway = endpoint("127.0.0.1:6080")});
+    peer.send(test_support::udp("100.64.0.2:5000", server.endpoint().to_string()).build());
+  };
+  for (int i = 1; i <= kMost; ++i) {
+    send_from("127.1.0." + std::to_string(i));
+  }
+  EXPECT_TRUE(drops_become(gateway, "gue_tenant_peer_limit", kMost / 2));
+  EXPECT_EQ(open_peers(gateway), static_cast<std::size_t>(kMost / 2));
+  for (int i = 1; i <= kMost / 4; ++i) {
+    send_from("127.2.0." + std::to_string(i));
+  }
+  EXPECT_TRUE(eventually([&] { return open_peers(gateway) == kMost / 2 + kMost / 4; }));
+  EXPECT_EQ(dropped(gateway, "gue_too_many_peers"), 0U);
+}
+
 TEST(Gue, PeerThatSaysNothingAndHasNoFlowIsForgotten) {
   GatewayConfig quick = config(", peer_timeout: 200ms");
   quick.flows = "{timeouts: {udp: 100ms, udp_stream: 100ms}}";

@@ -211,7 +211,8 @@ void describe(V& v, GueOnramp& onramp) {
   v.value("mtu", onramp.mtu_bytes, CountKind{.least = 1280, .most = kMostGueMtu},
           "Of the packets inside. UDP and GUE add 40 bytes to them over IPv4 and 60 over IPv6.");
   v.value("max_peers", onramp.max_peers, CountKind{.most = kMostGuePeers},
-          "At once on a worker, each with every form and tenant that it uses.");
+          "At once on a worker, each with every form and tenant that it uses. One of several\n"
+          "tenants may add another while it has fewer than there are places left.");
   v.value("peer_timeout", onramp.peer_timeout, setting_kinds::kTimeout,
           "After which a peer without flows is forgotten.");
   v.rule_out(onramp.peers.empty(), "peers", "needs at least one: nobody else is heard");

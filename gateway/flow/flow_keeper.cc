@@ -42,6 +42,8 @@ FlowKeeper::FlowKeeper(FlowRegion& region, const Settings& settings, flows::Hash
                                       flows::first_flow_id(place.shard))),
       wheel_(table_, now),
       waiting_(settings.flows.max),
+      of_tunnel_(settings.flows.max),
+      of_peer_tunnel_(settings.flows.max),
       names_(flows::NameTable::in_region(region.bytes(), settings.flows.max)),
       host_names_(names_),
       bindings_(binding_range(settings.nat.bindings)),
@@ -93,9 +95,9 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
   tenants_.try_emplace(key.tenant, &tenant);
   ++tenant.flows;
   ++tenant.flows_total;
-  ++opening.tunnel.flows;
+  of_tunnel_.add(opening.tunnel.flows, *index);
   if (Tunnel* peer = tunnel(opening.peer_tunnel)) {
-    ++peer->peer_flows;
+    of_peer_tunnel_.add(peer->peer_flows, *index);
   }
   ++opened_;
   follow_wait(*index);
@@ -155,25 +157,44 @@ bool FlowKeeper::may_speak_for(std::uint32_t id, const Tunnel& from) const {
 bool FlowKeeper::hears(FlowIndex index, flows::Side side, Tunnel& from) {
   Flow& flow = table_[index];
   const bool is_first = flows::is_behind_first_tunnel(flow, side);
-  std::uint32_t& owner = is_first ? flow.tunnel : flow.peer_tunnel;
+  const std::uint32_t owner = is_first ? flow.tunnel : flow.peer_tunnel;
   if (!may_speak_for(owner, from)) {
     return false;
   }
   if (owner != from.id()) {
-    Tunnel& before = *tunnel(owner);
-    const auto counter = is_first ? &Tunnel::flows : &Tunnel::peer_flows;
-    --(before.*counter);
-    ++(from.*counter);
-    if (is_first && waits(index)) {
-      --before.waiting;
-      ++from.waiting;
-    }
-    owner = from.id();
+    move(index, is_first, *tunnel(owner), from);
   }
   if (is_first) {
     flow.outer_port = from.outer_port;
   }
   return true;
+}
+
+void FlowKeeper::hand_over(FlowIndex index, Tunnel& from, Tunnel& to) {
+  const Flow& flow = table_[index];
+  if (flow.tunnel == from.id()) {
+    move(index, true, from, to);
+  }
+  if (flow.peer_tunnel == from.id()) {
+    move(index, false, from, to);
+  }
+}
+
+void FlowKeeper::move(FlowIndex index, bool is_first, Tunnel& from, Tunnel& to) {
+  Flow& flow = table_[index];
+  if (!is_first) {
+    of_peer_tunnel_.remove(from.peer_flows, index);
+    of_peer_tunnel_.add(to.peer_flows, index);
+    flow.peer_tunnel = to.id();
+    return;
+  }
+  of_tunnel_.remove(from.flows, index);
+  of_tunnel_.add(to.flows, index);
+  flow.tunnel = to.id();
+  if (waits(index)) {
+    --from.waiting;
+    ++to.waiting;
+  }
 }
 
 // The slots of a flow that has two hang together by the first one's note.
@@ -301,11 +322,11 @@ void FlowKeeper::end(FlowIndex index, EndReason reason) {
   }
   stop_waiting(index);
   if (Tunnel* owner = tunnel(flow.tunnel)) {
-    --owner->flows;
+    of_tunnel_.remove(owner->flows, index);
     --owner->tenant().flows;
   }
   if (Tunnel* peer = tunnel(flow.peer_tunnel)) {
-    --peer->peer_flows;
+    of_peer_tunnel_.remove(peer->peer_flows, index);
   }
   ++ended_;
   wheel_.disarm(index);

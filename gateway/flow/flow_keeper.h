@@ -25,6 +25,7 @@
 #include "flows/flow_table.h"
 #include "flows/token_bucket.h"
 #include "gateway/config/settings.h"
+#include "gateway/flow/flow_lists.h"
 #include "gateway/flow/flow_quota.h"
 #include "gateway/flow/flow_region.h"
 #include "gateway/flow/host_names.h"
@@ -62,7 +63,7 @@ class FlowKeeper {
   };
 
   struct Opening {
-    Tunnel& tunnel;  // as Flow::tunnel
+    Tunnel& tunnel;  // as Flow::tunnel; has been added
     flows::Action action{};
     std::uint16_t rule = flows::kDefaultRule;
     std::uint32_t peer_tunnel = flows::kNone32;
@@ -132,6 +133,8 @@ class FlowKeeper {
   bool hears(flows::FlowIndex index, flows::Side side, Tunnel& from);
   /// The same without the taking over.
   [[nodiscard]] bool may_speak_for(std::uint32_t tunnel, const Tunnel& from) const;
+  /// Each end of the flow that is `from`'s is `to`'s from now on.
+  void hand_over(flows::FlowIndex index, Tunnel& from, Tunnel& to);
 
   /// A packet of the flow: counted, and unless the flow was killed, its idle time and TCP phase
   /// follow.
@@ -167,6 +170,18 @@ class FlowKeeper {
   template <class Visit>
   void for_each(Visit visit) {
     table_.for_each(visit);
+  }
+  /// Calls `visit(FlowIndex)` for every flow with an end at `tunnel`, twice where both are there.
+  /// `visit` may retire the flow, and ends none. Costs what there are, not what the table holds.
+  template <class Visit>
+  void for_each_of(const Tunnel& tunnel, Visit visit) const {
+    of_tunnel_.for_each(tunnel.flows, visit);
+    of_peer_tunnel_.for_each(tunnel.peer_flows, visit);
+  }
+  /// One of them, as long as there are any.
+  [[nodiscard]] static std::optional<flows::FlowIndex> any_of(const Tunnel& tunnel) {
+    const auto own = FlowLists::newest(tunnel.flows);
+    return own ? own : FlowLists::newest(tunnel.peer_flows);
   }
   /// The name of its destination; empty where no name server gave one.
   [[nodiscard]] std::string_view host(const flows::Flow& flow) const {
@@ -206,6 +221,7 @@ class FlowKeeper {
                                                   const Tunnel* wanting, base::Instant now);
   Tenant* most_beyond_its_share();
 
+  void move(flows::FlowIndex index, bool is_first, Tunnel& from, Tunnel& to);
   std::optional<flows::Drop> claim_bindings(flows::FlowIndex index);
   void release_bindings(flows::FlowIndex index);
   [[nodiscard]] base::Duration timeout(const flows::Flow& flow) const;
@@ -220,6 +236,8 @@ class FlowKeeper {
   flows::FlowTable table_;
   flows::ExpiryWheel wheel_;
   WaitingFlows waiting_;
+  FlowLists of_tunnel_;       // by Flow::tunnel
+  FlowLists of_peer_tunnel_;  // by Flow::peer_tunnel
   flows::NameTable names_;
   HostNames host_names_;
   nat::BindingTable bindings_;

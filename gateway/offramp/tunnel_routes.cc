@@ -18,21 +18,19 @@ std::size_t TunnelRoutes::AddressHash::operator()(const IpAddress& address) cons
 }
 
 void TunnelRoutes::add(const IpPrefix& prefix, std::uint32_t tunnel) {
-  Claims& claims = prefix.is_v4() ? v4_.at(prefix.bits()) : v6_.at(prefix.bits());
-  claims[prefix.address()].push_back(tunnel);
+  claims_of(prefix)[prefix.address()].push_back(tunnel);
 }
 
-void TunnelRoutes::remove(std::uint32_t tunnel) {
-  const auto remove_from = [tunnel](std::span<Claims> lengths) {
-    for (Claims& claims : lengths) {
-      for (auto claim = claims.begin(); claim != claims.end();) {
-        std::erase(claim->second, tunnel);
-        claim = claim->second.empty() ? claims.erase(claim) : std::next(claim);
-      }
-    }
-  };
-  remove_from(v4_);
-  remove_from(v6_);
+void TunnelRoutes::remove(const IpPrefix& prefix, std::uint32_t tunnel) {
+  Claims& claims = claims_of(prefix);
+  const auto claim = claims.find(prefix.address());
+  if (claim == claims.end()) {
+    return;
+  }
+  std::erase(claim->second, tunnel);
+  if (claim->second.empty()) {
+    claims.erase(claim);
+  }
 }
 
 std::optional<std::uint32_t> TunnelRoutes::find(const IpAddress& address) const {

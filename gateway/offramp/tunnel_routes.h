@@ -18,8 +18,8 @@ class TunnelRoutes {
  public:
   /// `tunnel` claims `prefix`, ahead of whoever claimed it before.
   void add(const base::IpPrefix& prefix, std::uint32_t tunnel);
-  /// `tunnel` claims nothing any more.
-  void remove(std::uint32_t tunnel);
+  /// `tunnel` does not claim it any more, however often it did.
+  void remove(const base::IpPrefix& prefix, std::uint32_t tunnel);
   [[nodiscard]] std::optional<std::uint32_t> find(const base::IpAddress& address) const;
 
  private:
@@ -27,6 +27,10 @@ class TunnelRoutes {
     std::size_t operator()(const base::IpAddress& address) const;
   };
   using Claims = std::unordered_map<base::IpAddress, std::vector<std::uint32_t>, AddressHash>;
+
+  [[nodiscard]] Claims& claims_of(const base::IpPrefix& prefix) {
+    return prefix.is_v4() ? v4_.at(prefix.bits()) : v6_.at(prefix.bits());
+  }
 
   std::array<Claims, 33> v4_;  // by prefix length
   std::array<Claims, 129> v6_;

@@ -70,7 +70,12 @@ GueDoor::GueDoor(GueSocket socket, const GueOnramp& settings, base::SipKey seed,
       peers_(settings, with.tenants),
       sender_(socket_.fd, *this, socket_.offload && kernel_cuts_datagrams_right()),
       tunnels_(0, Hash{seed}),
-      others_(std::move(others)) {}
+      others_(std::move(others)) {
+  const std::set<std::uint32_t> speakers = peers_.tenants();
+  is_shared_ = std::ranges::count_if(speakers, [this](std::uint32_t tenant) {
+                 return !others_.exchange || others_.exchange->is_home(others_.own_shard, tenant);
+               }) > 1;
+}
 
 GueDoor::~GueDoor() {
   sender_.flush();  // the last RSTs
@@ -229,16 +234,29 @@ GueTunnel* GueDoor::tunnel_of(const GueReceiver::Message& message, const flows::
   return last_;
 }
 
+std::optional<Drop> GueDoor::limit_met(std::uint32_t tenant) const {
+  const std::size_t peers = tunnels_.size() - routes_;
+  if (peers >= settings_.max_peers) {
+    return Drop::kGueTooManyPeers;
+  }
+  const auto own = peers_of_.find(tenant);
+  if (is_shared_ && own != peers_of_.end() && own->second >= settings_.max_peers - peers) {
+    return Drop::kGueTenantPeerLimit;
+  }
+  return std::nullopt;
+}
+
 GueTunnel* GueDoor::open_tunnel(const GueKey& key, std::uint32_t id,
                                 std::span<const std::byte> packet) {
   if (const auto parsed = flows::parse(packet, {}); !parsed) {
     owner_.dropped(parsed.error());
     return nullptr;
   }
-  if (tunnels_.size() - routes_ >= settings_.max_peers) {
-    owner_.dropped(Drop::kGueTooManyPeers);
+  if (const auto limit = limit_met(id)) {
+    owner_.dropped(*limit);
     return nullptr;
   }
+  ++peers_of_[id];
   Tenant& tenant = *owner_.tenant(id);
   const bool of_source = number(settings_.reply_port) == 0;
   const base::Port usual = of_source ? kGuePort : settings_.reply_port;
@@ -326,13 +344,14 @@ void GueDoor::forget_idle(Instant now) {
   }
   std::vector<GueTunnel*> idle;
   for (const auto& [key, tunnel] : tunnels_) {
-    if (!tunnel->is_route() && tunnel->flows == 0 && tunnel->peer_flows == 0 &&
+    if (!tunnel->is_route() && tunnel->flows.size + tunnel->peer_flows.size == 0 &&
         now - tunnel->last_heard >= settings_.peer_timeout) {
       idle.push_back(tunnel);
     }
   }
   for (GueTunnel* tunnel : idle) {
     last_ = nullptr;
+    --peers_of_[tunnel->tenant().settings.id];
     tunnels_.erase(tunnel->key());
     owner_.tunnel_closed(*tunnel);
   }

@@ -12,6 +12,8 @@
 // session: any packet can be understood alone, and a flow whose packets come from another peer of
 // its tenant is that peer's from then on (FlowKeeper::hears). A peer that has no flow and says
 // nothing for peer_timeout is forgotten, so that spoofed addresses cost little and not for long.
+// They cost their own tenant: where several share the door, one may have another peer while it has
+// fewer than there are places left (Choudhury and Hahne, 1998).
 // The peers that routes of tenants lead to are there from the start and stay.
 //
 // Where there are several shards, each has a door of its own (gue_exchange.h). What another shard
@@ -116,6 +118,8 @@ class GueDoor final : private EventLoop::Handler, private GueSender::Owner {
   void hand_over(std::size_t shard, const GueReceiver::Message& message,
                  std::span<std::byte> datagram);
   void wake_others();
+  // Why the tenant may have no other peer, if so.
+  [[nodiscard]] std::optional<flows::Drop> limit_met(std::uint32_t tenant) const;
   GueTunnel* open_tunnel(const GueKey& key, std::uint32_t tenant,
                          std::span<const std::byte> packet);
   GueTunnel& add_tunnel(const GueKey& key, Tenant& tenant, const GueTunnel::Ports& ports);
@@ -133,7 +137,9 @@ class GueDoor final : private EventLoop::Handler, private GueSender::Owner {
   GueReceiver receiver_;
   GueSender sender_;
   std::unordered_map<GueKey, GueTunnel*, Hash> tunnels_;
-  std::size_t routes_ = 0;     // of tunnels_, those that stay
+  std::size_t routes_ = 0;                                   // of tunnels_, those that stay
+  std::unordered_map<std::uint32_t, std::size_t> peers_of_;  // the others, by tenant
+  bool is_shared_ = false;                                   // by tenants: of this shard, several
   GueTunnel* last_ = nullptr;  // packets of one peer follow each other
   std::array<Gathered, PacketArena::kBatch> gathered_;
   std::size_t gathered_count_ = 0;

@@ -51,6 +51,15 @@ base::Result<std::uint32_t, Drop> GuePeerList::tenant_of(const base::IpAddress& 
   return *named;
 }
 
+std::set<std::uint32_t> GuePeerList::tenants() const {
+  std::set<std::uint32_t> ids;
+  for (const Entry& entry : entries_) {
+    ids.insert(entry.tenant);
+    ids.insert(entry.may_name.begin(), entry.may_name.end());
+  }
+  return ids;
+}
+
 std::optional<std::size_t> gue_onramp_for(const std::vector<Onramp>& onramps,
                                           const std::string& tenant,
                                           const base::IpAddress& address) {

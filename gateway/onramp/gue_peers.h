@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ class GuePeerList {
   /// the longest prefix decides. Fails with kGuePeerNotAllowed or kGueTenantNotAllowed.
   [[nodiscard]] base::Result<std::uint32_t, flows::Drop> tenant_of(
       const base::IpAddress& peer, std::optional<std::uint32_t> named) const;
+
+  /// The ids of all that can be had from tenant_of().
+  [[nodiscard]] std::set<std::uint32_t> tenants() const;
 
  private:
   struct Entry {

@@ -138,10 +138,9 @@ void SeqpacketDoor::admit_or_refuse(const ClientPtr& client, std::span<const std
     refuse(client, admitted.error());
     return;
   }
-  const auto id = owner_.next_tunnel_id();
+  const auto id = owner_.next_tunnel_id(context->tenant, descriptors_left(client->peer.socket));
   if (!id) {
-    refuse(client, {ContextError::kTooManyTunnels,
-                    std::string(explain(ContextError::kTooManyTunnels)), context->reply});
+    refuse(client, {id.error().error, id.error().message, context->reply});
     return;
   }
   const std::string reply = context->reply ? text_of({{"ok", true},

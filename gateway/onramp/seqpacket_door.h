@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <unordered_set>
@@ -26,8 +25,10 @@ class SeqpacketDoor {
  public:
   class Owner {
    public:
-    /// The id that the tunnel of an admitted context gets; nothing when there are too many.
-    virtual std::optional<std::uint32_t> next_tunnel_id() = 0;
+    /// The id that the tunnel of an admitted context gets, where there is room for `room` more
+    /// tunnels; or why it gets none. Whether the peer is answered, the door knows.
+    virtual base::Result<std::uint32_t, ContextRefusal> next_tunnel_id(const std::string& tenant,
+                                                                       std::uint32_t room) = 0;
     /// `socket` becomes a tunnel, and its peer is sent `reply` then; empty: it has not asked for
     /// one.
     virtual void tunnel_admitted(base::Fd socket, std::uint32_t id, const TunnelContext& context,

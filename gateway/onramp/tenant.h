@@ -1,6 +1,7 @@
 // Tenant: what one shard knows of a tenant while it runs.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -28,6 +29,8 @@ struct Tenant {
   FairTurns::Line turns;                                 // of its tunnels
   Arrivals::Lines arrivals{*this};                       // the same
   std::uint32_t tunnels = 0;
+  // Tunnels that take a descriptor, those on their way in included. Any thread.
+  std::atomic<std::uint32_t> sockets = 0;
   std::uint32_t flows = 0;
   std::uint32_t dials = 0;        // connects under way
   std::uint32_t connections = 0;  // TCP flows that have sockets, or are about to

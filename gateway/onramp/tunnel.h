@@ -12,6 +12,7 @@
 #include "flows/drop.h"
 #include "flows/flow.h"
 #include "flows/packet.h"
+#include "gateway/flow/flow_lists.h"
 #include "gateway/onramp/raw_packet.h"
 #include "gateway/onramp/tenant.h"
 #include "gateway/opening/arrivals.h"
@@ -82,8 +83,8 @@ class Tunnel {
   flows::WireCount up;
   flows::WireCount down;
   std::uint64_t dropped_packets = 0;
-  std::uint32_t flows = 0;         // whose initiator is here
-  std::uint32_t peer_flows = 0;    // forwarded to here
+  FlowList flows;                  // whose initiator is here
+  FlowList peer_flows;             // forwarded to here
   std::uint32_t waiting = 0;       // of `flows`, those that nobody has answered yet
   FlowRate new_flows;              // that it begins
   CarriedRate carried_rate;        // of up and down, where a rule asks for it

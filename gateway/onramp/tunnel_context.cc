@@ -305,6 +305,8 @@ std::string_view name(ContextError error) {
       return "refused_by_hook";
     case Code::kTooManyTunnels:
       return "too_many_tunnels";
+    case Code::kTenantTunnelLimit:
+      return "tenant_tunnel_limit";
   }
   base::check_failed("error is a ContextError", __FILE__, __LINE__);
 }
@@ -341,6 +343,8 @@ std::string_view explain(ContextError error) {
       return "A hook of the app has refused the context";
     case Code::kTooManyTunnels:
       return "there are as many tunnels as there may be";
+    case Code::kTenantTunnelLimit:
+      return "the tenant has as many tunnels as there is room left for";
   }
   base::check_failed("error is a ContextError", __FILE__, __LINE__);
 }

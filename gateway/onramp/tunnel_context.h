@@ -44,7 +44,8 @@ enum class ContextError : std::uint8_t {
   kAddressNotAllowed,  // outside the tenant's sources
   kBadAddress,
   kTooManyTunnels,
-  kRefusedByHook,  // the app's tunnel_context
+  kTenantTunnelLimit,  // there is room, but not for this tenant
+  kRefusedByHook,      // the app's tunnel_context
 };
 inline constexpr std::size_t kContextErrorCount =
     static_cast<std::size_t>(ContextError::kRefusedByHook) + 1;

@@ -19,7 +19,7 @@ FlowFacts facts_of(const flows::FlowKey& key, std::optional<std::uint8_t> icmp_t
     facts.tunnel = tunnel->info().name;
     facts.labels = &tunnel->info().labels;
     facts.new_flows = &tunnel->new_flows;
-    facts.open_flows = tunnel->flows;
+    facts.open_flows = tunnel->flows.size;
     facts.carried = &tunnel->carried_rate;
     facts.carried_bytes = tunnel->carried_bytes();
   }

@@ -447,7 +447,6 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
   }
 
   void tunnel_event(std::uint32_t tenant, std::size_t which, std::uint8_t how) {
-    const std::uint32_t id = tunnel(tenant, which)->id();
     if (how % 8 == 0) {  // the sandbox is lost, and all that was in it
       keeper_.for_each([&](FlowIndex index) {
         if (keeper_[index].binding != flows::kNone32) {
@@ -456,12 +455,9 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
       });
       return;
     }
-    keeper_.for_each([&](FlowIndex index) {
-      if (keeper_[index].tunnel == id || keeper_[index].peer_tunnel == id) {
-        keeper_.end(index, EndReason::kTunnelClosed);
-      }
-    });
-    CHECK(tunnel(tenant, which)->flows == 0 && tunnel(tenant, which)->peer_flows == 0);
+    while (const auto index = FlowKeeper::any_of(*tunnel(tenant, which))) {
+      keeper_.end(*index, EndReason::kTunnelClosed);
+    }
     keeper_.remove_tunnel(*tunnel(tenant, which));
     --tenants_[tenant - 1]->tunnels;
     open_tunnel(tenant, which);
@@ -572,9 +568,15 @@ class Run final : private FlowKeeper::Servant, private FlowKeeper::Observer {
       CHECK(tenant->half_open() == model_.half_open_of(tenant->settings.id));
     }
     for (const auto& tunnel : tunnels_) {
-      CHECK(tunnel->flows == model_.count_of_tunnel(tunnel->id()));
-      CHECK(tunnel->peer_flows == model_.count_of_peer(tunnel->id()));
+      CHECK(tunnel->flows.size == model_.count_of_tunnel(tunnel->id()));
+      CHECK(tunnel->peer_flows.size == model_.count_of_peer(tunnel->id()));
       CHECK(tunnel->waiting == model_.waiting_of_tunnel(tunnel->id()));
+      std::size_t found = 0;
+      keeper_.for_each_of(*tunnel, [&](FlowIndex index) {
+        CHECK(keeper_[index].tunnel == tunnel->id() || keeper_[index].peer_tunnel == tunnel->id());
+        ++found;
+      });
+      CHECK(found == tunnel->flows.size + tunnel->peer_flows.size);
     }
   }
 

@@ -1,7 +1,9 @@
 #include "gateway/flow/flow_keeper.h"
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -31,6 +33,14 @@ struct SilentTunnel final : Tunnel {
   }
 };
 
+struct RoamingTunnel final : Tunnel {
+  using Tunnel::Tunnel;
+  flows::WireCount send(const RawPacket& /*packet*/, const flows::Packet& /*parsed*/) override {
+    return {};
+  }
+  [[nodiscard]] bool may_take_over(const Tunnel& /*owner*/) const override { return true; }
+};
+
 Settings settings() {
   Settings small = default_settings();
   small.flows.max = 16;
@@ -40,6 +50,8 @@ Settings settings() {
 
 class FlowKeeperTest : public testing::Test {
  protected:
+  FlowKeeperTest() { keeper_.add_tunnel(tunnel_); }
+
   FlowIndex open(const test_support::PacketBuilder& first, Action action, FlowState state) {
     const auto bytes = first.build();
     const FlowKeeper::Opening opening{
@@ -72,6 +84,39 @@ class FlowKeeperTest : public testing::Test {
                      *audit_, now_,      {.shard = 0, .quota = quota_}};
   Tenant tenant_{settings_.tenants.front()};
   SilentTunnel tunnel_{TunnelInfo{}, tenant_};
+};
+
+// Three tunnels of a tenant, between which flows go.
+class FlowsOfTunnels : public FlowKeeperTest {
+ protected:
+  FlowsOfTunnels() {
+    keeper_.add_tunnel(other_);
+    keeper_.add_tunnel(moved_);
+  }
+
+  FlowIndex open(Tunnel& from, const Tunnel& to) {
+    const auto bytes = udp("100.64.0.2:" + std::to_string(++last_port_), kServer).build();
+    const FlowKeeper::Opening opening{.tunnel = from,
+                                      .action = Action::kForward,
+                                      .peer_tunnel = to.id(),
+                                      .upstream = {},
+                                      .state = FlowState::kEstablished};
+    return keeper_.open(flows::key_of(1, *flows::parse(bytes, {})), opening, now_).value();
+  }
+  std::vector<FlowIndex> flows_of(const Tunnel& tunnel) {
+    std::vector<FlowIndex> flows;
+    keeper_.for_each_of(tunnel, [&](FlowIndex flow) { flows.push_back(flow); });
+    return flows;
+  }
+  static TunnelInfo info(std::uint32_t id) {
+    TunnelInfo info;
+    info.id = id;
+    return info;
+  }
+
+  int last_port_ = 4000;
+  SilentTunnel other_{info(1), tenant_};
+  RoamingTunnel moved_{info(2), tenant_};
 };
 
 TEST_F(FlowKeeperTest, PacketsOfAKilledFlowAreCountedAndDoNotKeepIt) {
@@ -161,6 +206,47 @@ TEST_F(FlowKeeperTest, RstOfAnUpgradedFlowIsNotBelievedBeforeItsKernelDoes) {
   EXPECT_TRUE(flows::is_over(keeper_[flow])) << "a SYN asks the kernel";
   pass(flow, Side::kResponder, tcp(kServer, kClient).ack(1001).fin());
   EXPECT_EQ(keeper_[flow].state, FlowState::kClosing);
+}
+
+TEST_F(FlowsOfTunnels, AreThoseThatBeginThereAndThoseThatGoThere) {
+  const FlowIndex there = open(tunnel_, other_);
+  const FlowIndex back = open(other_, tunnel_);
+  const FlowIndex within = open(other_, other_);
+  EXPECT_EQ(flows_of(tunnel_), (std::vector{there, back}));
+  EXPECT_EQ(flows_of(other_), (std::vector{within, back, within, there}));
+  EXPECT_EQ(FlowKeeper::any_of(moved_), std::nullopt);
+}
+
+TEST_F(FlowsOfTunnels, AreGoneFromBothWhenTheyEnd) {
+  const FlowIndex there = open(tunnel_, other_);
+  const FlowIndex back = open(other_, tunnel_);
+  keeper_.end(there, EndReason::kClosed);
+  EXPECT_EQ(flows_of(tunnel_), std::vector{back});
+  keeper_.end(back, EndReason::kClosed);
+  EXPECT_EQ(FlowKeeper::any_of(tunnel_), std::nullopt);
+  EXPECT_EQ(FlowKeeper::any_of(other_), std::nullopt);
+}
+
+TEST_F(FlowsOfTunnels, AreThoseOfWhoeverTakesThemOver) {
+  const FlowIndex flow = open(tunnel_, other_);
+  EXPECT_TRUE(keeper_.hears(flow, Side::kInitiator, moved_));
+  EXPECT_EQ(flows_of(tunnel_), std::vector<FlowIndex>{});
+  EXPECT_EQ(flows_of(moved_), std::vector{flow});
+  EXPECT_EQ(keeper_[flow].tunnel, moved_.id());
+  EXPECT_EQ(moved_.waiting, 1U);
+  EXPECT_TRUE(keeper_.hears(flow, Side::kResponder, moved_));
+  EXPECT_EQ(flows_of(other_), std::vector<FlowIndex>{});
+  EXPECT_EQ(moved_.peer_flows.size, 1U);
+}
+
+TEST_F(FlowsOfTunnels, AreHandedOverWithEachEndThatWasThere) {
+  const FlowIndex within = open(tunnel_, tunnel_);
+  const FlowIndex back = open(other_, tunnel_);
+  keeper_.hand_over(within, tunnel_, moved_);
+  keeper_.hand_over(back, tunnel_, moved_);
+  EXPECT_EQ(FlowKeeper::any_of(tunnel_), std::nullopt);
+  EXPECT_EQ(flows_of(moved_), (std::vector{within, back, within}));
+  EXPECT_EQ(flows_of(other_), std::vector{back});
 }
 
 }  // namespace

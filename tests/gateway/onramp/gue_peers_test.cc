@@ -48,6 +48,14 @@ TEST(GuePeerList, NobodyElseIsHeard) {
   }
 }
 
+TEST(GuePeerList, TenantsAreAllThatAnyPrefixSpeaksFor) {
+  EXPECT_EQ(GuePeerList(onramp(), tenants()).tenants(), (std::set{1001U, 1002U, 1003U}));
+  GueOnramp one = onramp();
+  one.peers.erase(one.peers.begin());
+  one.peers.pop_back();
+  EXPECT_EQ(GuePeerList(one, tenants()).tenants(), std::set{1002U});
+}
+
 TEST(GuePeerList, OnlyThePrefixesOwnTenantAndThoseThatItMayNameCanBeNamed) {
   const GuePeerList peers(onramp(), tenants());
   EXPECT_EQ(peers.tenant_of(address("10.2.0.1"), 1002).value(), 1002U);
