@@ -58,6 +58,8 @@ class NameTable {
   }
   [[nodiscard]] std::string_view text(NameIndex index) const;
   [[nodiscard]] std::size_t size() const { return by_text_.size(); }
+  /// Records that are free.
+  [[nodiscard]] std::size_t room() const { return records_.size() - by_text_.size(); }
 
  private:
   [[nodiscard]] std::optional<NameIndex> free_record();

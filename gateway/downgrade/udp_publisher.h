@@ -27,8 +27,8 @@
 #include "gateway/downgrade/published_flows.h"
 #include "gateway/loop/event_loop.h"
 #include "gateway/onramp/datagram_batch.h"
-#include "gateway/opening/time_share.h"
 #include "gateway/onramp/raw_packet.h"
+#include "gateway/opening/time_share.h"
 
 namespace gateway {
 

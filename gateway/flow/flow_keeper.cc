@@ -89,8 +89,9 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
       return Unexpected{*lack};
     }
   }
-  if (const flows::NameIndex name = table_[*index].name; name != flows::kNoName) {
-    names_.use(name);
+  if (flows::NameIndex& name = table_[*index].name;
+      name != flows::kNoName && !host_names_.use(key.tenant, name)) {
+    name = flows::kNoName;
   }
   tenants_.try_emplace(key.tenant, &tenant);
   ++tenant.flows;
@@ -318,7 +319,7 @@ void FlowKeeper::end(FlowIndex index, EndReason reason) {
     release_bindings(index);
   }
   if (flow.name != flows::kNoName) {
-    names_.release(flow.name);
+    host_names_.release(flow.key.tenant, flow.name);
   }
   stop_waiting(index);
   if (Tunnel* owner = tunnel(flow.tunnel)) {

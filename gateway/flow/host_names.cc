@@ -8,6 +8,33 @@ namespace gateway {
 using base::IpAddress;
 using flows::NameIndex;
 
+bool HostNames::use(std::uint32_t tenant, NameIndex name) {
+  return use(tenants_[tenant], name);
+}
+
+void HostNames::release(std::uint32_t tenant, NameIndex name) {
+  release(tenants_.at(tenant), name);
+}
+
+bool HostNames::use(OfTenant& tenant, NameIndex name) {
+  const auto [uses, is_new] = tenant.uses.try_emplace(name, 0);
+  if (is_new && tenant.uses.size() > names_.room() + 1) {  // with its own, which is taken already
+    tenant.uses.erase(uses);
+    return false;
+  }
+  ++uses->second;
+  names_.use(name);
+  return true;
+}
+
+void HostNames::release(OfTenant& tenant, NameIndex name) {
+  const auto uses = tenant.uses.find(name);
+  if (--uses->second == 0) {
+    tenant.uses.erase(uses);
+  }
+  names_.release(name);
+}
+
 void HostNames::learn(std::uint32_t tenant, const flows::DnsAnswer& answer, base::Instant now) {
   const auto name = names_.use(answer.name);
   if (!name) {
@@ -23,12 +50,14 @@ void HostNames::learn(std::uint32_t tenant, const flows::DnsAnswer& answer, base
 
 void HostNames::remember(OfTenant& tenant, const IpAddress& address, NameIndex name,
                          base::Instant until) {
-  names_.use(name);
+  if (!use(tenant, name)) {
+    return;
+  }
   std::vector<Named> names = {{name, until}};
   if (const auto known = tenant.by_address.find(address); known != tenant.by_address.end()) {
     for (const Named& before : known->second.names) {
       if (before.name != name && names.size() < KnownNames::kMost) {
-        names_.use(before.name);
+        (void)use(tenant, before.name);  // which is none that is new
         names.push_back(before);
       }
     }
@@ -50,7 +79,7 @@ void HostNames::forget(OfTenant& tenant, const IpAddress& address) {
   if (known != tenant.by_address.end()) {
     for (const Named& named : known->second.names) {
       tenant.by_name.erase({named.name, address});
-      names_.release(named.name);
+      release(tenant, named.name);
     }
     tenant.names -= known->second.names.size();
     tenant.oldest_first.erase(known->second.place);
@@ -67,7 +96,7 @@ void HostNames::forget(OfTenant& tenant, const IpAddress& address, NameIndex nam
   std::erase_if(known->second.names, [&](const Named& named) { return named.name == name; });
   tenant.by_name.erase({name, address});
   --tenant.names;
-  names_.release(name);
+  release(tenant, name);
 }
 
 NameIndex HostNames::find(std::uint32_t tenant, const IpAddress& address, base::Instant now) const {

@@ -3,6 +3,11 @@
 // Learned from the DNS answers that pass by (flows/dns_answer.h), forgotten some time after their
 // TTL, those learned first when a tenant has too many. A tenant's names are its own: what one
 // was told says nothing about another's flows.
+//
+// The records of names are all tenants' (flows/name_table.h), and flows keep theirs for as long as
+// they live. So a tenant may have another name while it has fewer than there is room left
+// (Choudhury and Hahne, 1998): one whose name servers make up names takes half of the records, and
+// what others are told is still learned.
 #pragma once
 
 #include <array>
@@ -54,8 +59,13 @@ class HostNames {
 
   explicit HostNames(flows::NameTable& names) : names_(names) {}
 
+  /// A flow of the tenant has `name`, which it was given, until release(). False: it has too many
+  /// different ones.
+  [[nodiscard]] bool use(std::uint32_t tenant, flows::NameIndex name);
+  void release(std::uint32_t tenant, flows::NameIndex name);
+
   void learn(std::uint32_t tenant, const flows::DnsAnswer& answer, base::Instant now);
-  /// The last one. kNoName when there is none. The caller counts its use in the table.
+  /// The last one. kNoName when there is none.
   [[nodiscard]] flows::NameIndex find(std::uint32_t tenant, const base::IpAddress& address,
                                       base::Instant now) const;
   [[nodiscard]] KnownNames all(std::uint32_t tenant, const base::IpAddress& address,
@@ -79,7 +89,12 @@ class HostNames {
     std::set<std::pair<flows::NameIndex, base::IpAddress>> by_name;
     std::list<base::IpAddress> oldest_first;
     std::size_t names = 0;  // of all of them together
+    // How often each is used here and by flows.
+    std::unordered_map<flows::NameIndex, std::uint32_t> uses;
   };
+
+  [[nodiscard]] bool use(OfTenant& tenant, flows::NameIndex name);
+  void release(OfTenant& tenant, flows::NameIndex name);
 
   void remember(OfTenant& tenant, const base::IpAddress& address, flows::NameIndex name,
                 base::Instant until);

@@ -190,7 +190,7 @@ constexpr std::string_view kEverything = "overview";
 HttpReply error_reply(std::string_view status, const std::string& why) {
   std::string body;
   JsonWriter(body).open_object().text("error", why).close_object();
-  return {.status = status, .content_type = kJson, .body = body + '\n'};
+  return {.status = status, .content_type = kJsonText, .body = body + '\n'};
 }
 
 }  // namespace
@@ -202,7 +202,7 @@ HttpReply api_reply(std::string_view path, std::string_view query, const LiveVie
                                               ", by is rate, bytes or newest");
   }
   path.remove_prefix(std::min(std::string_view("/api/").size(), path.size()));
-  HttpReply reply{.status = "200 OK", .content_type = kJson, .body = {}};
+  HttpReply reply{.status = "200 OK", .content_type = kJsonText, .body = {}};
   JsonWriter json(reply.body);
   json.open_object();
   bool found = false;

@@ -8,7 +8,7 @@
 namespace gateway {
 
 inline constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
-inline constexpr std::string_view kJson = "application/json";
+inline constexpr std::string_view kJsonText = "application/json";
 inline constexpr std::string_view kBinary = "application/octet-stream";
 inline constexpr std::string_view kYaml = "application/yaml";  // RFC 9512
 inline constexpr std::string_view kHtml = "text/html; charset=utf-8";

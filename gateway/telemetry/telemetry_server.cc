@@ -102,11 +102,11 @@ class Answers {
     const GatewayHealth health = source_.health();
     const std::vector<HealthProblem> problems = problems_of(health);
     const bool in_full = query_value(request.query, "full").has_value();
-    const bool as_json = in_full || wanted_thousandths(request.accept, kJson) > 0;
+    const bool as_json = in_full || wanted_thousandths(request.accept, kJsonText) > 0;
     const bool may_know = !refusal_of(request).has_value();
     const bool is_ready = readiness_of(problems) != Readiness::kUnready;
     return {.status = is_ready ? "200 OK" : "503 Service Unavailable",
-            .content_type = as_json ? kJson : kPlainText,
+            .content_type = as_json ? kJsonText : kPlainText,
             .body = as_json ? health_json(problems, may_know ? &health : nullptr)
                             : health_text(problems)};
   }

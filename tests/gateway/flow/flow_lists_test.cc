@@ -52,7 +52,7 @@ TEST(FlowLists, DoWhatPlainListsDoWhateverHappens) {
   std::vector<std::size_t> is_in(kFlows, model.size());  // that: in none
   std::mt19937 dice(7);                                  // the same each time
   for (int step = 0; step < 50'000; ++step) {
-    const std::uint32_t flow = dice() % kFlows;
+    const auto flow = static_cast<std::uint32_t>(dice() % kFlows);
     const std::size_t to = dice() % (model.size() + 1);
     if (const std::size_t from = is_in[flow]; from < model.size()) {
       lists.remove(tested[from], FlowIndex{flow});

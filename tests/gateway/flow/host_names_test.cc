@@ -92,6 +92,27 @@ TEST_F(HostNamesTest, WhatOneTenantWasToldSaysNothingToAnother) {
   EXPECT_EQ(name(2, kAddress, start_), "none");
 }
 
+// Or one whose name server makes up names, and which has a flow to each, would take all records.
+TEST_F(HostNamesTest, OneTenantLeavesRoomForTheNamesOfAnother) {
+  std::vector<flows::NameIndex> flows;
+  for (std::uint32_t i = 0; i < table_.size() + table_.room() && i < 100'000; ++i) {
+    const base::IpAddress to = base::IpAddress::v4(0x0a000000 + i);
+    names_.learn(1, answer(("name" + std::to_string(i)).c_str(), to), start_);
+    const flows::NameIndex name = names_.find(1, to, start_);
+    if (name != flows::kNoName && names_.use(1, name)) {
+      flows.push_back(name);
+    }
+  }
+  EXPECT_NEAR(static_cast<double>(flows.size()), static_cast<double>(table_.room()), 1);
+  names_.learn(2, answer("two", kAddress), start_);
+  EXPECT_EQ(name(2, kAddress, start_), "two");
+  EXPECT_TRUE(names_.use(2, names_.find(2, kAddress, start_)));
+  for (const flows::NameIndex name : flows) {
+    names_.release(1, name);
+  }
+  EXPECT_LE(table_.size(), HostNames::kMaxPerTenant + 1);
+}
+
 TEST_F(HostNamesTest, ANameIsForgottenSomeTimeAfterItsTtl) {
   names_.learn(1, answer("short", kAddress, 1), start_);
   EXPECT_EQ(name(1, kAddress, start_ + 4min), "short");
