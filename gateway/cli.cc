@@ -41,6 +41,9 @@ constexpr const char* kRunExamples =
 The network ends with the command: whatever the command has left running then is ended, too
 (SIGTERM, after a second SIGKILL). What the command has sent still arrives.
 
+Of the configuration, what is for daemons only is ignored: onramps, all tenants but the first,
+telemetry.listen, and a log.level below warn, since standard error is the command's.
+
 Examples:
   liftgate run -- make test
   liftgate run --audit flows.jsonl -- npm install
