@@ -200,7 +200,11 @@ Parser::Parser() {
       ->add_option("--config", chosen.config_path,
                    "The YAML file; without it, the one that the gateway was started with")
       ->type_name("FILE");
-  reload->add_option("--socket", chosen.socket, "The gateway's control socket")->type_name("PATH");
+  reload
+      ->add_option("--socket", chosen.socket,
+                   "The gateway's control socket; without it,\n"
+                   "$LIFTGATE_SOCKET, the daemon's, or that of the one `liftgate run`")
+      ->type_name("PATH");
 
   hooks = add(app, "hooks", "liftgate hooks [--json]",
               "Say what an app can be asked and told, and when", kHooksExamples);
@@ -485,7 +489,8 @@ int execute(CommandLine& line, hooks::App* app) {
       }
       return doctor(std::cout, line.json ? DoctorFormat::kJson : DoctorFormat::kText);
     case Command::kReload:
-      return reload(line.config_path, line.socket);
+      return reload(line.config_path,
+                    line.socket.empty() ? std::nullopt : std::optional(line.socket));
     case Command::kHooks:
       return print(line.json ? hooks::table_json(app) : hooks::table_text(app));
   }

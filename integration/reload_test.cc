@@ -17,6 +17,7 @@
 #include "integration/support/host_network.h"
 #include "integration/support/servers.h"
 #include "integration/support/udp_client.h"
+#include "tests/support/temp_directory.h"
 
 namespace integration {
 namespace {
@@ -109,6 +110,28 @@ TEST_F(Reload, WhatNeedsARestartIsNamed) {
 TEST_F(Reload, NobodyThereIsExitCode3) {
   const Finished done = run({liftgate_program(), "reload", "--socket", gateway_.file("none.sock")});
   EXPECT_EQ(done.status, 3) << done;
+}
+
+// As flowctl finds it: the socket of a run is beside that of the daemon, if there were one.
+TEST(ReloadWithoutADaemon, FindsTheOneRunThatThereIs) {
+  const test_support::TempDirectory directory;
+  std::ofstream(directory.file("run.yaml")) << "rules: [{name: all, action: upgrade}]\n";
+  const ProgramOptions options{
+      .keep_input_open = true,
+      .environment = {"LIFTGATE_SOCKET=", "XDG_RUNTIME_DIR=" + directory.path()}};
+  const Finished none = run({liftgate_program(), "reload"}, kPatience, options);
+  EXPECT_EQ(none.status, 3) << none;
+  EXPECT_NE(none.err.find("liftgate reload: no liftgate answers (connect "), std::string::npos)
+      << none;
+  Program only = Program::start({liftgate_program(), "run", "--config", directory.file("run.yaml"),
+                                 "--", "sh", "-c", "echo ready; read -r _"},
+                                options);
+  ASSERT_TRUE(eventually([&] { return only.out() == "ready\n"; }));
+  const Finished done = run({liftgate_program(), "reload"}, kPatience, options);
+  EXPECT_EQ(done.status, 0) << done;
+  EXPECT_EQ(done.out, "1 rules are in force; 0 flows have ended that they forbid\n");
+  only.end_input();
+  EXPECT_EQ(only.wait().status, 1) << "read(1) at the end of its input";
 }
 
 TEST_F(Reload, SighupTakesTheFileOverAndOpensTheAuditLogAgain) {
