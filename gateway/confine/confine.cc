@@ -150,9 +150,9 @@ base::Result<Settings, ConfigProblems> load_config_while_confined(const std::str
   // Landlock forbids opening, and leaves it to be asked whether the file's mode would allow it.
   if (!loaded && loaded.error().front().line == 0 && ::access(path.c_str(), R_OK) == 0) {
     ConfigProblems problems = loaded.error();
-    problems.front().what +=
-        ". The gateway is confined, and reads configurations in /etc and in the directory of the "
-        "one that it was started with: put it there, or start it with `confine: off`";
+    problems.front().cure =
+        "The gateway is confined, and reads configurations in /etc and in the directory of the "
+        "one that it was started with: put it there, or start it with `confine: off`.";
     return base::Unexpected{std::move(problems)};
   }
   return loaded;

@@ -69,7 +69,7 @@ struct Inside {
 };
 
 int fail(const base::Error& error, int status = 1) {
-  std::fprintf(stderr, "liftgate run: %s\n", with_descriptor_cure(error).message().c_str());
+  std::fprintf(stderr, "liftgate run: %s\n", with_cure_for_limits(error).message().c_str());
   return status;
 }
 

@@ -18,7 +18,7 @@ namespace gateway {
 namespace {
 
 int fail(const base::Error& error) {
-  log_error("not started: {}", with_descriptor_cure(error).message());
+  log_error("not started: {}", with_cure_for_limits(error).message());
   return 1;
 }
 
