@@ -1,5 +1,6 @@
 // Shard, as far as its sandbox is concerned: what comes out of it, and its loss.
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/shard.h"
 
 namespace gateway {
@@ -87,11 +88,11 @@ void Shard::restore_sandbox() {
       log_info("sandbox restarted helper={}", sandbox_.helper_pid());
       return;
     } else {
-      log_error("sandbox not restarted error=\"{}\"", installed.error().message());
+      log_error("sandbox not restarted error={}", LogValue{installed.error().message()});
       sandbox_.uninstall();
     }
   } else {
-    log_error("sandbox not restarted error=\"{}\"", sandbox.error().message());
+    log_error("sandbox not restarted error={}", LogValue{sandbox.error().message()});
   }
 }
 

@@ -144,6 +144,21 @@ TEST_F(Reload, SighupTakesTheFileOverAndOpensTheAuditLogAgain) {
       [&] { return gateway_.log().find("configuration reloaded") != std::string::npos; }));
   EXPECT_EQ(client_.try_connect(server.endpoint()), std::errc::connection_refused);
   EXPECT_EQ(gateway_.wait_for_audit("flow_start", 1)[0].at("rule"), "nobody");
+  const std::string log = gateway_.log();
+  const std::size_t said = log.find("audit log");
+  EXPECT_NE(said, std::string::npos) << log;
+  EXPECT_EQ(log.find("audit log", said + 1), std::string::npos) << "once: " << log;
+}
+
+TEST(ReloadBySignal, MistakeIsLoggedSoThatTheLineCanBeTakenApart) {
+  const GatewayProcess gateway({.audit = ""});
+  std::ofstream(gateway.file("config.yaml")) << "rule: []\n";
+  gateway.signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] {
+    return gateway.log().find(R"(:1:1: rule: unknown key, did you mean \"rules\"?")"
+                              "\n") != std::string::npos;
+  })) << gateway.log();
+  EXPECT_EQ(gateway.log().find("audit log"), std::string::npos) << "there is none";
 }
 
 // Under load: 64 MiB up, and a counter that is echoed, while the rules change fifty times. Nothing

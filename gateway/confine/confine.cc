@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/upgrade/socket_marks.h"
 
 namespace gateway {
@@ -139,9 +140,9 @@ void confine_gateway(netns::Role role, const Settings& settings, const std::stri
                                                   .files = files_of_gateway(settings, config_path),
                                                   .capabilities = needed_capabilities(settings)});
   for (const base::Error& missing : in_force.missing) {
-    log_at(level, "not confined as it should be error=\"{}\"", missing.message());
+    log_at(level, "not confined as it should be error={}", LogValue{missing.message()});
   }
-  log_info("confined in_force=\"{}\"", in_force.to_string());
+  log_info("confined in_force={}", LogValue{in_force.to_string()});
 }
 
 base::Result<Settings, ConfigProblems> load_config_while_confined(const std::string& path,
