@@ -13,10 +13,10 @@
 
 #include "gateway/config/config_loader.h"
 #include "gateway/config/config_writer.h"
-#include "gateway/config/spelling.h"
 #include "gateway/doctor.h"
 #include "gateway/doctor_confinement.h"
 #include "gateway/hooks/table_text.h"
+#include "gateway/inspect/spelling.h"
 #include "gateway/log.h"
 #include "gateway/reload/reload_command.h"
 #include "gateway/serve/serve_command.h"

@@ -19,9 +19,9 @@
 #include "base/fd.h"
 #include "base/utf8.h"
 #include "gateway/config/setting_list.h"
-#include "gateway/config/spelling.h"
 #include "gateway/config/yaml_tree.h"
 #include "gateway/control/socket_path.h"
+#include "gateway/inspect/spelling.h"
 #include "gateway/onramp/gue_peers.h"
 #include "gateway/onramp/tunnel_context.h"
 
