@@ -27,6 +27,8 @@ def syn(source, destination, source_port, destination_port):
     return ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:] + tcp
 
 
+if len(sys.argv) != 4 or not sys.argv[3].isdecimal():
+    sys.exit(f"usage: {sys.argv[0]} PATH-OF-ONRAMP ADDRESS PORT")
 path, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 tunnel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 tunnel.connect(path)

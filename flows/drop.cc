@@ -280,9 +280,9 @@ std::string_view explain(Drop reason) {
     case Drop::kDroppedByRule:
       return "A rule drops the flow";
     case Drop::kRuleLimit:
-      return "a rule lets the tenant begin no more flows just now";
+      return "A rule lets the tenant begin no more flows just now";
     case Drop::kBandwidth:
-      return "beyond the bandwidth that its rule or its tenant is bound to";
+      return "The packet is beyond the bandwidth that its rule or its tenant is bound to";
     case Drop::kDroppedByHook:
       return "A packet hook of the app drops the packet";
     case Drop::kNoRoute:

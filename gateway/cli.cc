@@ -13,10 +13,10 @@
 
 #include "gateway/config/config_loader.h"
 #include "gateway/config/config_writer.h"
-#include "gateway/config/spelling.h"
 #include "gateway/doctor.h"
 #include "gateway/doctor_confinement.h"
 #include "gateway/hooks/table_text.h"
+#include "gateway/inspect/spelling.h"
 #include "gateway/log.h"
 #include "gateway/reload/reload_command.h"
 #include "gateway/serve/serve_command.h"
@@ -40,6 +40,9 @@ constexpr const char* kRunExamples =
 
 The network ends with the command: whatever the command has left running then is ended, too
 (SIGTERM, after a second SIGKILL). What the command has sent still arrives.
+
+Of the configuration, what is for daemons only is ignored: onramps, all tenants but the first,
+telemetry.listen, and a log.level below warn, since standard error is the command's.
 
 Examples:
   liftgate run -- make test
@@ -197,7 +200,11 @@ Parser::Parser() {
       ->add_option("--config", chosen.config_path,
                    "The YAML file; without it, the one that the gateway was started with")
       ->type_name("FILE");
-  reload->add_option("--socket", chosen.socket, "The gateway's control socket")->type_name("PATH");
+  reload
+      ->add_option("--socket", chosen.socket,
+                   "The gateway's control socket; without it,\n"
+                   "$LIFTGATE_SOCKET, the daemon's, or that of the one `liftgate run`")
+      ->type_name("PATH");
 
   hooks = add(app, "hooks", "liftgate hooks [--json]",
               "Say what an app can be asked and told, and when", kHooksExamples);
@@ -358,6 +365,19 @@ std::optional<PublishedPort> published_port(std::string_view text) {
   return port;
 }
 
+// Whether one socket would be in the way of the other.
+bool collide(const PublishedPort& one, const PublishedPort& other) {
+  static const auto is_any = [](const std::optional<base::IpAddress>& address) {
+    return !address || *address == *base::IpAddress::parse("0.0.0.0") ||
+           *address == *base::IpAddress::parse("::");
+  };
+  const bool of_one_family =
+      !one.address || !other.address || one.address->is_v4() == other.address->is_v4();
+  return one.protocol == other.protocol && one.host == other.host && number(one.host) != 0 &&
+         of_one_family &&
+         (is_any(one.address) || is_any(other.address) || one.address == other.address);
+}
+
 // What CLI11 has put down as text.
 std::optional<CommandLineAnswer> read_run_options(Parser& parser, Words command) {
   static const std::string kRun = "liftgate run";
@@ -367,7 +387,21 @@ std::optional<CommandLineAnswer> read_run_options(Parser& parser, Words command)
       return usage_error(kRun,
                          "--publish takes [ADDR:]HOSTPORT:PORT[/tcp|/udp], got " + in_quotes(text));
     }
-    parser.chosen.publish.push_back(*port);
+    std::vector<PublishedPort>& before = parser.chosen.publish;
+    const auto same =
+        std::ranges::find_if(before, [&](const PublishedPort& one) { return collide(one, *port); });
+    if (same != before.end()) {
+      const auto at = static_cast<std::size_t>(same - before.begin());
+      return usage_error(kRun, "--publish " + in_quotes(text) + " and " +
+                                   in_quotes(parser.publish[at]) +
+                                   " are the same port of this host; choose another for one of "
+                                   "them, or 0");
+    }
+    before.push_back(*port);
+  }
+  if (parser.chosen.audit_path == "-") {
+    return usage_error(
+        kRun, "--audit takes the path of a file, got \"-\"; the terminal is the command's");
   }
   if (!parser.map_host.empty()) {
     parser.chosen.map_host = base::IpAddress::parse(parser.map_host);
@@ -417,8 +451,7 @@ std::optional<Settings> settings_of(const std::string& config_path, std::string_
   if (!loaded) {
     for (const ConfigProblem& problem : loaded.error()) {
       const bool is_of_file = problem.line == 0;  // and not of something in it
-      std::cerr << (is_of_file ? command : "") << problem.to_string()
-                << (is_of_file ? ". `liftgate config default` prints one to start from.\n" : "\n");
+      std::cerr << (is_of_file ? command : "") << problem.to_string() << '\n';
     }
     return std::nullopt;
   }
@@ -482,7 +515,8 @@ int execute(CommandLine& line, hooks::App* app) {
       }
       return doctor(std::cout, line.json ? DoctorFormat::kJson : DoctorFormat::kText);
     case Command::kReload:
-      return reload(line.config_path, line.socket);
+      return reload(line.config_path,
+                    line.socket.empty() ? std::nullopt : std::optional(line.socket));
     case Command::kHooks:
       return print(line.json ? hooks::table_json(app) : hooks::table_text(app));
   }

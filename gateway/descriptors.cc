@@ -41,9 +41,12 @@ std::uint32_t descriptors_left(const base::Fd& fd) {
       std::max(first_reserved.load(std::memory_order_relaxed) - fd.get() - 1, 0));
 }
 
-base::Error with_descriptor_cure(base::Error error) {
+base::Error with_cure_for_limits(base::Error error) {
   if (error.code == std::errc::too_many_files_open && error.cure.empty()) {
     error.cure = "Raise the limit of open files first: `ulimit -n 1024`, or more.";
+  }
+  if (error.code == std::errc::not_enough_memory && error.cure.empty()) {
+    error.cure = kMemoryCure;
   }
   return error;
 }

@@ -25,7 +25,12 @@ void raise_descriptor_limit();
 /// below some may be free by now. Any thread.
 [[nodiscard]] std::uint32_t descriptors_left(const base::Fd& fd);
 
-/// `error`, with what to do about it where it is EMFILE and nothing is said yet.
-[[nodiscard]] base::Error with_descriptor_cure(base::Error error);
+/// What to do where there is not enough memory to start with.
+inline constexpr const char* kMemoryCure =
+    "Raise the limit (`ulimit -v unlimited`, or that of the control group), or choose smaller "
+    "tables: flows.max and nat.bindings in the configuration.";
+
+/// `error`, with what to do about it where it is EMFILE or ENOMEM and nothing is said yet.
+[[nodiscard]] base::Error with_cure_for_limits(base::Error error);
 
 }  // namespace gateway

@@ -12,6 +12,7 @@
 #include "gateway/config/settings_change.h"
 #include "gateway/inspect/status_sum.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/onramp/gue_steering.h"
 #include "gateway/upgrade/socket_marks.h"
 
@@ -139,7 +140,7 @@ SysResult<void> Gateway::open_doors() {
         return Unexpected{door.error()};
       }
       doors_.push_back(std::move(door).value());
-      log_info("on-ramp opened kind=seqpacket path={}", onramp.seqpacket->path);
+      log_info("on-ramp opened kind=seqpacket path={}", LogValue{onramp.seqpacket->path});
     }
     if (onramp.gue) {
       if (auto opened = open_gue_doors(onramp); !opened) {
@@ -313,12 +314,12 @@ ReloadReport Gateway::reload(const std::string& path) {
     for (const ConfigProblem& problem : loaded.error()) {
       refused.problems.push_back(problem.to_string());
     }
-    log_error("configuration not reloaded problems={} first=\"{}\"", refused.problems.size(),
-              refused.problems.front());
+    log_error("configuration not reloaded problems={} first={}", refused.problems.size(),
+              LogValue{refused.problems.front()});
     return refused;
   }
   if (const auto refusal = app_ == nullptr ? std::nullopt : app_->refuses(loaded->app)) {
-    log_error("configuration not reloaded by=app why=\"{}\"", *refusal);
+    log_error("configuration not reloaded by=app why={}", LogValue{*refusal});
     return {.problems = {from + ": app: " + *refusal}};
   }
   if (const auto stuck = stuck_shard()) {
@@ -343,8 +344,8 @@ ReloadReport Gateway::reload(const std::string& path) {
   for (const std::string& key : report.after_restart) {
     later += (later.empty() ? "" : ",") + key;
   }
-  log_info("configuration reloaded config={} rules={} flows_ended={} after_restart={}", from,
-           report.rules, report.flows_ended, later);
+  log_info("configuration reloaded config={} rules={} flows_ended={} after_restart={}",
+           LogValue{from}, report.rules, report.flows_ended, later);
   return report;
 }
 

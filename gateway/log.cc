@@ -17,6 +17,7 @@
 #include "base/utf8.h"
 #include "gateway/log_control.h"
 #include "gateway/log_limits.h"
+#include "gateway/log_value.h"
 
 namespace gateway {
 
@@ -191,7 +192,7 @@ void tell_of_left_out_lines(base::Instant now) {
     all.has_any.store(all.limits.has_any(), std::memory_order_relaxed);
   }
   for (const LogLimits::LeftOut& one : told) {
-    log_warn("log lines were left out lines={} like=\"{}\"", one.lines, one.like);
+    log_warn("log lines were left out lines={} like={}", one.lines, LogValue{one.like});
   }
 }
 

@@ -1,5 +1,6 @@
 // Shard, as far as its sandbox is concerned: what comes out of it, and its loss.
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/shard.h"
 
 namespace gateway {
@@ -82,11 +83,11 @@ void Shard::retire_upgraded(EndReason reason, const std::function<bool(FlowIndex
 void Shard::restore_sandbox() {
   auto sandbox = SandboxLink::make(settings_.io.tun_offload, settings_.confine);
   if (!sandbox) {
-    log_error("sandbox not restarted error=\"{}\"", sandbox.error().message());
+    log_error("sandbox not restarted error={}", LogValue{sandbox.error().message()});
     return;
   }
   if (auto installed = sandbox_.install(std::move(sandbox).value()); !installed) {
-    log_error("sandbox not restarted error=\"{}\"", installed.error().message());
+    log_error("sandbox not restarted error={}", LogValue{installed.error().message()});
     sandbox_.uninstall();
     return;
   }

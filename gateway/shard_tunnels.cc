@@ -4,6 +4,7 @@
 
 #include "base/utf8.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/onramp/seqpacket_tunnel.h"
 #include "gateway/onramp/tun_tunnel.h"
 #include "gateway/shard.h"
@@ -53,15 +54,16 @@ void Shard::publish_now(HostPort port, Tenant& tenant, const base::Endpoint& to)
   const auto published = tcp ? tcp_publisher_.publish(std::move(port.socket), tenant, to)
                              : udp_publisher_.publish(std::move(port.socket), tenant, to);
   if (!published) {
-    log_error("port not published listen={} error=\"{}\"", local.to_string(),
-              published.error().message());
+    log_error("port not published listen={} error={}", local.to_string(),
+              LogValue{published.error().message()});
   }
 }
 
 template <class T>
 void Shard::open_tunnel(std::unique_ptr<T> tunnel) {
   if (auto started = tunnel->start(); !started) {
-    log_error("tunnel not opened tunnel={} error=\"{}\"", tunnel->id(), started.error().message());
+    log_error("tunnel not opened tunnel={} error={}", tunnel->id(),
+              LogValue{started.error().message()});
     --tunnel->tenant().sockets;
     --open_tunnels_;
     return;
@@ -80,8 +82,8 @@ void Shard::admit(std::unique_ptr<Tunnel> tunnel, LogLevel level) {
   ++tunnel->tenant().tunnels;
   ++tunnels_opened_;
   flows_.add_tunnel(*tunnel);
-  log_at(level, "tunnel opened tunnel={} name={} tenant={} onramp={} mtu={}", info.id, info.name,
-         tunnel->tenant().settings.name, info.onramp, info.mtu_bytes);
+  log_at(level, "tunnel opened tunnel={} name={} tenant={} onramp={} mtu={}", info.id,
+         LogValue{info.name}, tunnel->tenant().settings.name, info.onramp, info.mtu_bytes);
   tell_of(*tunnel, TunnelEvent::Kind::kOpen);
   Tunnel& opened = *tunnel;
   tunnels_.emplace(info.id, std::move(tunnel));
@@ -159,7 +161,7 @@ void Shard::open_gue_door(GueSocket socket, const Onramp& onramp,
     }
   }
   if (auto started = door.start(); !started) {
-    log_error("gue on-ramp not opened error=\"{}\"", started.error().message());
+    log_error("gue on-ramp not opened error={}", LogValue{started.error().message()});
   }
 }
 
@@ -218,7 +220,8 @@ void Shard::remove_tunnel(Tunnel& tunnel) {
   }
   log_at(is_peer ? LogLevel::kDebug : LogLevel::kInfo,
          "tunnel closed tunnel={} name={} tenant={} up_bytes={} down_bytes={}", id,
-         tunnel.info().name, tunnel.tenant().settings.name, tunnel.up.bytes, tunnel.down.bytes);
+         LogValue{tunnel.info().name}, tunnel.tenant().settings.name, tunnel.up.bytes,
+         tunnel.down.bytes);
   tell_of(tunnel, TunnelEvent::Kind::kClose);
   tunnels_.erase(id);
   --open_tunnels_;

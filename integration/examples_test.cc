@@ -44,6 +44,12 @@ class Examples : public testing::Test {
   }
 };
 
+TEST(ExampleClient, SaysHowItIsCalled) {
+  const Finished finished = run({"python3", LIFTGATE_SOURCE_ROOT "/examples/seqpacket_client.py"});
+  EXPECT_EQ(finished.status, 1) << finished;
+  EXPECT_THAT(finished.err, testing::MatchesRegex("usage: [^\n]* PATH-OF-ONRAMP ADDRESS PORT\n"));
+}
+
 TEST_F(Examples, PrivateGuardBlocksPrivatePrefixesUnlessALabelAllows) {
   const GatewayProcess gateway(
       {.more = "app: {prefixes: [192.0.2.0/24], value: \"yes\"}", .program = app("private_guard")});

@@ -2,10 +2,12 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <vector>
 
@@ -15,9 +17,11 @@
 #include "integration/support/client_network.h"
 #include "integration/support/drops.h"
 #include "integration/support/gateway_process.h"
+#include "integration/support/must.h"
 #include "integration/support/servers.h"
 #include "integration/support/tunnel_connection.h"
 #include "tests/support/packet_builder.h"
+#include "tests/support/temp_directory.h"
 
 namespace integration {
 namespace {
@@ -135,8 +139,40 @@ TEST(Serve, ConfigurationThatCannotBeReadIsNamedWithTheCure) {
   const Finished finished = run({liftgate_program(), "serve", "--config", "/nope"});
   EXPECT_EQ(finished.status, 1);
   EXPECT_TRUE(finished.err.starts_with(
-      "liftgate serve: /nope: cannot be opened: No such file or directory. "))
+      "liftgate serve: /nope: cannot be opened: No such file or directory. `liftgate config "))
       << finished;
+}
+
+// There is one: another to start from would not help.
+TEST(Serve, ConfigurationThatIsThereButNotReadableHasACureOfItsOwn) {
+  const test_support::TempDirectory directory;
+  std::ofstream(directory.file("secret.yaml")) << "workers: 1\n";
+  must_call(::chmod(directory.file("secret.yaml").c_str(), 0), "chmod");
+  const Finished secret =
+      run({liftgate_program(), "serve", "--config", directory.file("secret.yaml")});
+  EXPECT_NE(secret.err.find("Permission denied. Whoever starts liftgate must be allowed to read"),
+            std::string::npos)
+      << secret;
+  const Finished folder = run({liftgate_program(), "serve", "--config", directory.path()});
+  EXPECT_NE(folder.err.find("Is a directory. It is a folder"), std::string::npos) << folder;
+  for (const Finished& finished : {secret, folder}) {
+    EXPECT_EQ(finished.err.find("config default"), std::string::npos) << finished;
+  }
+}
+
+TEST(Serve, WantOfMemoryIsSaidWithTheCure) {
+  // The tables do not fit, or what comes behind them.
+  for (const std::string limit : {"100000", "200000"}) {
+    const Finished finished =
+        run({"sh", "-c", "ulimit -v " + limit + "; exec " + liftgate_program() + " serve"},
+            kPatience, {.environment = {"LIFTGATE_SOCKET=/nope/control.sock"}});
+    if (finished.err.find("Sanitizer") != std::string::npos) {
+      GTEST_SKIP() << "its shadow memory is terabytes";
+    }
+    EXPECT_EQ(finished.status, 1) << finished;
+    EXPECT_NE(finished.err.find("`ulimit -v unlimited`"), std::string::npos) << finished;
+    EXPECT_EQ(finished.err.find("bad_alloc"), std::string::npos) << finished;
+  }
 }
 
 // The loop goes round once more between the sandbox's end and its own.

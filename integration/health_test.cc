@@ -184,6 +184,30 @@ TEST(HealthOfAGatewayThatWasStopped, IsAsBefore) {
   EXPECT_EQ(curl.wait().out, "ok\n");
 }
 
+// Nobody waits long for it, nor without being told why: not even for what may take its time.
+TEST(GatewayThatWasStopped, IsSaidToBeStoppedByWhoeverAsks) {
+  const GatewayProcess gateway;
+  gateway.signal(SIGSTOP);
+  std::vector<Program> asking;
+  for (const Program::Words& words : {Program::Words{flowctl_program(), "stats"},
+                                      {flowctl_program(), "flows"},
+                                      {flowctl_program(), "explain", "icmp 100.64.0.2 > 192.0.2.1"},
+                                      {flowctl_program(), "events"},
+                                      {liftgate_program(), "reload"}}) {
+    asking.push_back(
+        Program::start(words, {.environment = {"LIFTGATE_SOCKET=" + gateway.control()}}));
+  }
+  const base::Instant start = base::Clock::now();
+  for (Program& one : asking) {
+    const Finished finished = one.wait();
+    EXPECT_EQ(finished.status, 1) << finished;
+    EXPECT_THAT(finished.err, HasSubstr("the gateway does not answer (process " +
+                                        std::to_string(gateway.pid()) + " is stopped; "));
+  }
+  EXPECT_LT(base::Clock::now() - start, 10s);
+  gateway.signal(SIGCONT);
+}
+
 // A hook that does not return holds its shard, and nobody else: not the other shard's tenant, not
 // whoever asks.
 TEST(StuckShard, IsSaidAndHoldsNobodyElseUp) {

@@ -17,6 +17,7 @@
 #include "integration/support/host_network.h"
 #include "integration/support/servers.h"
 #include "integration/support/udp_client.h"
+#include "tests/support/temp_directory.h"
 
 namespace integration {
 namespace {
@@ -111,6 +112,28 @@ TEST_F(Reload, NobodyThereIsExitCode3) {
   EXPECT_EQ(done.status, 3) << done;
 }
 
+// As flowctl finds it: the socket of a run is beside that of the daemon, if there were one.
+TEST(ReloadWithoutADaemon, FindsTheOneRunThatThereIs) {
+  const test_support::TempDirectory directory;
+  std::ofstream(directory.file("run.yaml")) << "rules: [{name: all, action: upgrade}]\n";
+  const ProgramOptions options{
+      .keep_input_open = true,
+      .environment = {"LIFTGATE_SOCKET=", "XDG_RUNTIME_DIR=" + directory.path()}};
+  const Finished none = run({liftgate_program(), "reload"}, kPatience, options);
+  EXPECT_EQ(none.status, 3) << none;
+  EXPECT_NE(none.err.find("liftgate reload: no liftgate answers (connect "), std::string::npos)
+      << none;
+  Program only = Program::start({liftgate_program(), "run", "--config", directory.file("run.yaml"),
+                                 "--", "sh", "-c", "echo ready; read -r _"},
+                                options);
+  ASSERT_TRUE(eventually([&] { return only.out() == "ready\n"; }));
+  const Finished done = run({liftgate_program(), "reload"}, kPatience, options);
+  EXPECT_EQ(done.status, 0) << done;
+  EXPECT_EQ(done.out, "1 rules are in force; 0 flows have ended that they forbid\n");
+  only.end_input();
+  EXPECT_EQ(only.wait().status, 1) << "read(1) at the end of its input";
+}
+
 TEST_F(Reload, SighupTakesTheFileOverAndOpensTheAuditLogAgain) {
   const TcpServer server = TcpServer::echo();
   write_config("\n  - {name: nobody, action: reject}");
@@ -121,6 +144,21 @@ TEST_F(Reload, SighupTakesTheFileOverAndOpensTheAuditLogAgain) {
       [&] { return gateway_.log().find("configuration reloaded") != std::string::npos; }));
   EXPECT_EQ(client_.try_connect(server.endpoint()), std::errc::connection_refused);
   EXPECT_EQ(gateway_.wait_for_audit("flow_start", 1)[0].at("rule"), "nobody");
+  const std::string log = gateway_.log();
+  const std::size_t said = log.find("audit log");
+  EXPECT_NE(said, std::string::npos) << log;
+  EXPECT_EQ(log.find("audit log", said + 1), std::string::npos) << "once: " << log;
+}
+
+TEST(ReloadBySignal, MistakeIsLoggedSoThatTheLineCanBeTakenApart) {
+  const GatewayProcess gateway({.audit = ""});
+  std::ofstream(gateway.file("config.yaml")) << "rule: []\n";
+  gateway.signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] {
+    return gateway.log().find(R"(:1:1: rule: unknown key, did you mean \"rules\"?")"
+                              "\n") != std::string::npos;
+  })) << gateway.log();
+  EXPECT_EQ(gateway.log().find("audit log"), std::string::npos) << "there is none";
 }
 
 // Under load: 64 MiB up, and a counter that is echoed, while the rules change fifty times. Nothing

@@ -18,6 +18,7 @@
 #include "integration/support/gateway_process.h"
 #include "integration/support/host_network.h"
 #include "integration/support/program.h"
+#include "integration/support/pseudo_terminal.h"
 #include "integration/support/servers.h"
 #include "tests/support/temp_directory.h"
 
@@ -88,6 +89,37 @@ TEST_F(Run, SignalsReachTheCommand) {
   const Finished finished = program.wait();
   EXPECT_EQ(finished.status, 3);
   EXPECT_EQ(finished.out, "ready\nusr1\nterm\n");
+}
+
+// As in `xterm -e liftgate run`: whoever leads the session is the only one whom the kernel tells.
+TEST_F(Run, ClosedTerminalEndsTheCommandOfASessionsLeader) {
+  PseudoTerminal terminal(words({"--", "sh", "-c", "echo ready; exec sleep 1000"}), 80, 10,
+                          options().environment);
+  ASSERT_TRUE(terminal.shows("ready"));
+  terminal.hang_up();
+  EXPECT_EQ(terminal.wait(), 128 + SIGHUP);
+}
+
+// In a shell's session it is the shell's part, or the kernel's when the shell has ended.
+TEST_F(Run, ClosedTerminalEndsTheCommandOfAShell) {
+  PseudoTerminal terminal(
+      {"/bin/sh", "-c",
+       liftgate_program() + " run -- sh -c '" + "trap \"echo hup >>" + file("got") +
+           "\" HUP; echo ready; " + "while ! test -e " + file("got") + "; do sleep 0.02; done'; :"},
+      80, 10, options().environment);
+  ASSERT_TRUE(terminal.shows("ready"));
+  terminal.hang_up();
+  EXPECT_EQ(terminal.wait(), 128 + SIGHUP);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::exists(file("got")); }));
+}
+
+TEST_F(Run, SettingsThatAreNotForItAreNamedOnce) {
+  std::ofstream(file("run.yaml")) << "telemetry: {listen: '127.0.0.1:0'}\nlog: {level: debug}\n";
+  const Finished finished = liftgate_run({"--config", file("run.yaml"), "--", "true"});
+  EXPECT_EQ(finished.status, 0) << finished;
+  EXPECT_EQ(finished.err, "liftgate run: " + file("run.yaml") +
+                              ": not for `run`, and ignored: telemetry.listen, log.level (only "
+                              "warnings and errors are written)\n");
 }
 
 TEST_F(Run, CommandKeepsItsUidAndHasItsOwnNetwork) {

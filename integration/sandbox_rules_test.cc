@@ -1,6 +1,6 @@
-// The first rules that somebody writes for a sandbox: one domain and its names, no cloud metadata,
-// nothing private, a bound on the bandwidth, the rest refused and said; with real clients, under
-// `liftgate run`.
+// The first rules that somebody writes for a sandbox, as README.md has them: one domain and its
+// names, no cloud metadata, nothing private, a bound on the bandwidth, the rest refused and said;
+// with real clients, under `liftgate run`.
 //
 //     curl, git, apt, npm in `liftgate run` ==TUN==> gateway ==> dnsmasq          on 192.0.2.9:53
 //                                                            ==> HTTP, git, ...   on 192.0.2.1
@@ -26,7 +26,7 @@ constexpr auto kRules = R"(rules:
   - {name: no-metadata, match: {destination: [169.254.0.0/16, "fe80::/10"]}, action: reject}
   - {name: no-private, match: {destination: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]},
      action: reject, log: true}
-  - {name: dns, match: {protocol: udp, destination_port: 53}, action: upgrade}
+  - {name: dns, match: {protocol: [udp, tcp], destination_port: 53}, action: upgrade}
   - {name: example, match: {protocol: tcp, name: [example.test, "*.example.test"]}, action: upgrade,
      bandwidth: 20Mbit/s}
   - {name: rest, action: reject, log: true}
@@ -168,6 +168,20 @@ TcpServer file_server(const std::string& directory, Listening where = host::kSer
         connection.close();
       },
       std::move(where));
+}
+
+// As a client does whose answer was too long for a datagram, or who always asks over TCP.
+TEST_F(SandboxRules, NamesAreLearnedFromAnswersOverTcp) {
+  const TcpServer http = TcpServer::program({"sh", "-c", kHttp});
+  Program command = start(
+      "until address=$(dig +tcp +short +tries=1 www.example.test) && test \"$address\"; do "
+      "sleep 0.1; done; curl -sS --max-time 10 http://$address:" +
+      std::to_string(http.port()) + "/");
+  ASSERT_TRUE(eventually([&] { return command.out().find("done") != std::string::npos; }, 60s))
+      << command.out() << command.err();
+  EXPECT_EQ(command.out(), "hello\ndone\n") << command.err();
+  command.end_input();
+  command.wait();
 }
 
 // The domain may have 20 Mbit/s: 5 MB take 2 s, of which 0.1 s is saved up.

@@ -72,7 +72,7 @@ TEST(LogLevel, IsSetWhileTheGatewayRuns) {
 }
 
 TEST(Stats, AreWatchedWithWhatTheyGain) {
-  const GatewayProcess gateway;
+  const GatewayProcess gateway({.rules = "- {name: web, action: upgrade, bandwidth: 1Gbit/s}"});
   const ClientNetwork client(gateway.onramp());
   const TcpServer server = TcpServer::echo();
   TcpConnection connection = client.connect(server.endpoint());
@@ -84,7 +84,14 @@ TEST(Stats, AreWatchedWithWhatTheyGain) {
   }
   const Finished finished = program.wait();
   EXPECT_EQ(finished.status, 0) << finished;
-  EXPECT_TRUE(std::regex_search(finished.out, std::regex("\nup.bytes +[0-9]+ +[0-9.]+[kM]/s\n")))
+  EXPECT_TRUE(std::regex_search(
+      finished.out,
+      std::regex("\nfrom tunnels +[0-9]+ packets, [0-9.]+ [KM]iB +\\+[0-9.]+ [KM]iB/s\n")))
+      << finished;
+  EXPECT_TRUE(std::regex_search(finished.out, std::regex("\nrule web flows +1 +\n"))) << finished;
+  EXPECT_TRUE(std::regex_search(
+      finished.out,
+      std::regex("\nrule web of acme carried +[0-9.]+ [KM]iB +\\+[0-9.]+ [KM]iB/s\n")))
       << finished;
   const Finished lines =
       gateway.run_flowctl({"--json", "stats", "--watch", "--interval", "0.1", "--count", "2"});

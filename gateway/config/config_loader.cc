@@ -19,9 +19,9 @@
 #include "base/fd.h"
 #include "base/utf8.h"
 #include "gateway/config/setting_list.h"
-#include "gateway/config/spelling.h"
 #include "gateway/config/yaml_tree.h"
 #include "gateway/control/socket_path.h"
+#include "gateway/inspect/spelling.h"
 #include "gateway/onramp/gue_peers.h"
 #include "gateway/onramp/tunnel_context.h"
 
@@ -542,21 +542,42 @@ class CrossCheck {
   Settings& settings_;
 };
 
-ConfigProblems whole_file(std::string_view file, std::string what) {
-  return {{.file = std::string(file), .line = 0, .column = 0, .key = {}, .what = std::move(what)}};
+ConfigProblems whole_file(std::string_view file, base::Error error) {
+  return {{.file = std::string(file),
+           .line = 0,
+           .column = 0,
+           .key = {},
+           .what = base::Error{error.code, error.doing, {}}.message(),
+           .cure = std::move(error.cure)}};
+}
+
+std::string cure_of(int error) {
+  if (error == ENOENT) {
+    return "`liftgate config default` prints one to start from.";
+  }
+  if (error == EACCES) {
+    return "Whoever starts liftgate must be allowed to read it, and to enter each folder above it.";
+  }
+  return error == EISDIR ? "It is a folder: name the YAML file itself." : "";
+}
+
+base::Unexpected<base::Error> unreadable(const char* doing) {
+  base::Error error = base::last_error(doing);
+  error.cure = cure_of(error.code.value());
+  return base::Unexpected{std::move(error)};
 }
 
 base::SysResult<std::string> read_file(const std::string& path) {
   const auto file = base::Fd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.is_open()) {
-    return base::Unexpected{base::last_error("cannot be opened")};
+    return unreadable("cannot be opened");
   }
   std::string text;
   std::array<char, 64 * 1024> room{};
   for (;;) {
     const ssize_t size = ::read(file.get(), room.data(), room.size());
     if (size < 0 && errno != EINTR) {
-      return base::Unexpected{base::last_error("cannot be read")};
+      return unreadable("cannot be read");
     }
     if (size == 0 || text.size() >= kMostFileBytes) {
       return text;
@@ -572,7 +593,7 @@ std::string ConfigProblem::to_string() const {
   if (line > 0) {
     text += fmt::format("{}:{}:", line, column);
   }
-  return text + (key.empty() ? " " : " " + key + ": ") + what;
+  return text + (key.empty() ? " " : " " + key + ": ") + what + (cure.empty() ? "" : ". " + cure);
 }
 
 base::Result<Settings, ConfigProblems> load_config(std::string_view text,
@@ -605,7 +626,7 @@ base::Result<Settings, ConfigProblems> load_config_file(const std::string& path,
                                                         const hooks::AppSection& app) {
   const auto text = read_file(path);
   if (!text) {
-    return base::Unexpected{whole_file(path, text.error().message())};
+    return base::Unexpected{whole_file(path, text.error())};
   }
   return load_config(*text, path, app);
 }

@@ -20,6 +20,7 @@ struct ConfigProblem {
   int column = 0;
   std::string key;  // "flows.timeouts.udp", "rules[2].action"; empty: the file as a whole
   std::string what;
+  std::string cure{};  // a sentence; empty where `what` says it all
 
   /// "gw.yaml:12:5: flows.max: expected a whole number from 1 to 10, got \"many\""
   [[nodiscard]] std::string to_string() const;

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/utf8.h"
-#include "gateway/config/spelling.h"
+#include "gateway/inspect/spelling.h"
 
 namespace gateway {
 namespace {

@@ -20,7 +20,7 @@
 #include "base/result.h"
 #include "flows/packet.h"
 #include "gateway/config/settings.h"
-#include "gateway/config/spelling.h"
+#include "gateway/inspect/spelling.h"
 
 namespace gateway {
 

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/upgrade/socket_marks.h"
 
 namespace gateway {
@@ -139,9 +140,9 @@ void confine_gateway(netns::Role role, const Settings& settings, const std::stri
                                                   .files = files_of_gateway(settings, config_path),
                                                   .capabilities = needed_capabilities(settings)});
   for (const base::Error& missing : in_force.missing) {
-    log_at(level, "not confined as it should be error=\"{}\"", missing.message());
+    log_at(level, "not confined as it should be error={}", LogValue{missing.message()});
   }
-  log_info("confined in_force=\"{}\"", in_force.to_string());
+  log_info("confined in_force={}", LogValue{in_force.to_string()});
 }
 
 base::Result<Settings, ConfigProblems> load_config_while_confined(const std::string& path,
@@ -150,9 +151,9 @@ base::Result<Settings, ConfigProblems> load_config_while_confined(const std::str
   // Landlock forbids opening, and leaves it to be asked whether the file's mode would allow it.
   if (!loaded && loaded.error().front().line == 0 && ::access(path.c_str(), R_OK) == 0) {
     ConfigProblems problems = loaded.error();
-    problems.front().what +=
-        ". The gateway is confined, and reads configurations in /etc and in the directory of the "
-        "one that it was started with: put it there, or start it with `confine: off`";
+    problems.front().cure =
+        "The gateway is confined, and reads configurations in /etc and in the directory of the "
+        "one that it was started with: put it there, or start it with `confine: off`.";
     return base::Unexpected{std::move(problems)};
   }
   return loaded;

@@ -5,9 +5,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -19,6 +22,18 @@ namespace gateway {
 namespace {
 
 using Failure = ControlFailure;
+using Kind = ControlRequest::Kind;
+
+// Chosen: a gateway that lives answers in milliseconds, or in two seconds when a shard is stuck.
+constexpr std::chrono::milliseconds kPatience{5'000};
+// Chosen, for what is as much work as the gateway has flows, rules or shards.
+constexpr std::chrono::milliseconds kPatienceWithWork{30'000};
+
+std::chrono::milliseconds patience_with(Kind kind) {
+  const bool is_work = kind == Kind::kReload || kind == Kind::kExplain || kind == Kind::kCapture ||
+                       kind == Kind::kEvents;
+  return is_work ? kPatienceWithWork : kPatience;
+}
 
 base::Unexpected<Failure> failed(const std::string& what, int error) {
   return base::Unexpected{Failure{false, what + ": " + std::generic_category().message(error)}};
@@ -42,6 +57,10 @@ base::Result<base::Fd, Failure> connect_to(const std::string& path,
   const timeval limit{.tv_sec = seconds.count(), .tv_usec = 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    if (errno == EAGAIN) {
+      return base::Unexpected{
+          Failure{false, path + ": the gateway does not answer, and others wait for it already"}};
+    }
     const bool nobody_there = errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR;
     return base::Unexpected{
         Failure{nobody_there, "connect " + path + ": " + std::generic_category().message(errno)}};
@@ -80,6 +99,34 @@ int wait_for(const base::Fd& socket, short events, base::Instant end) {
   }
 }
 
+// Who listens at the other end; 0: nobody whom our PID namespace knows.
+pid_t peer_of(const base::Fd& socket) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  return ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
+// By SIGSTOP, Ctrl-Z or a debugger.
+bool is_stopped(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t name_end = stat.rfind(") ");  // the name before it may hold anything
+  return name_end != std::string::npos && name_end + 2 < stat.size() &&
+         (stat[name_end + 2] == 'T' || stat[name_end + 2] == 't');
+}
+
+Failure no_answer(const base::Fd& socket) {
+  const pid_t pid = peer_of(socket);
+  const std::string process = "process " + std::to_string(pid);
+  if (pid == 0) {
+    return {false, "the gateway does not answer"};
+  }
+  return {false, "the gateway does not answer (" + process +
+                     (is_stopped(pid)
+                          ? " is stopped; `kill -CONT " + std::to_string(pid) + "` lets it go on)"
+                          : " is busy)")};
+}
+
 // recvmsg(2), keeping the descriptors that came along.
 ssize_t receive_some(const base::Fd& socket, std::array<char, 65536>& buffer,
                      std::vector<base::Fd>& attached) {
@@ -108,6 +155,8 @@ ssize_t receive_some(const base::Fd& socket, std::array<char, 65536>& buffer,
 base::Result<void, Failure> receive_line(ControlStream& reply, const std::string& path,
                                          base::Instant end) {
   const base::Fd& socket = reply.socket;
+  // A process that is stopped does no work, however much it was asked for.
+  const base::Instant first_end = std::min(end, base::Clock::now() + kPatience);
   std::array<char, 65536> buffer{};
   for (bool whole = false; !whole;) {
     const ssize_t bytes = receive_some(socket, buffer, reply.attached);
@@ -122,7 +171,11 @@ base::Result<void, Failure> receive_line(ControlStream& reply, const std::string
           Failure{false, path + ": the gateway closed the connection before its reply was whole"}};
     } else if (errno != EAGAIN && errno != EINTR) {
       return failed("read from " + path, errno);
-    } else if (const int error = wait_for(socket, POLLIN, end); error != 0) {
+    } else if (int error = wait_for(socket, POLLIN, first_end); error == ETIMEDOUT) {
+      if (is_stopped(peer_of(socket)) || wait_for(socket, POLLIN, end) != 0) {
+        return base::Unexpected{no_answer(socket)};
+      }
+    } else if (error != 0) {
       return failed("waiting for the reply of " + path, error);
     }
   }
@@ -133,7 +186,8 @@ base::Result<void, Failure> receive_line(ControlStream& reply, const std::string
 
 base::Result<ControlStream, Failure> open_stream(const std::string& path,
                                                  const ControlRequest& request,
-                                                 std::chrono::milliseconds patience) {
+                                                 std::optional<std::chrono::milliseconds> given) {
+  const auto patience = given.value_or(patience_with(request.kind));
   const auto end = base::Clock::now() + patience;
   auto socket = connect_to(path, patience);
   if (!socket) {
@@ -157,7 +211,7 @@ base::Result<ControlStream, Failure> open_stream(const std::string& path,
 
 base::Result<ControlReply, Failure> ask_gateway(const std::string& path,
                                                 const ControlRequest& request,
-                                                std::chrono::milliseconds patience) {
+                                                std::optional<std::chrono::milliseconds> patience) {
   auto stream = open_stream(path, request, patience);
   if (!stream) {
     return base::Unexpected{stream.error()};

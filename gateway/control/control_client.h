@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,13 +32,14 @@ struct ControlStream {
 /// As ask_gateway(), and keeps the connection.
 base::Result<ControlStream, ControlFailure> open_stream(
     const std::string& path, const ControlRequest& request,
-    std::chrono::milliseconds patience = std::chrono::seconds(30));
+    std::optional<std::chrono::milliseconds> patience = std::nullopt);
 
 /// Sends `request` to the gateway at `path` and returns its reply. Fails when none comes within
-/// `patience`, or when the socket belongs to neither our uid nor root: what such a one says is not
+/// `patience`, by default one that suits the request, or soon when the gateway's process is
+/// stopped; or when the socket belongs to neither our uid nor root: what such a one says is not
 /// to be believed (root believes everybody).
 base::Result<ControlReply, ControlFailure> ask_gateway(
     const std::string& path, const ControlRequest& request,
-    std::chrono::milliseconds patience = std::chrono::seconds(30));
+    std::optional<std::chrono::milliseconds> patience = std::nullopt);
 
 }  // namespace gateway

@@ -18,6 +18,7 @@
 #include "gateway/control/unix_listener.h"
 #include "gateway/log.h"
 #include "gateway/log_control.h"
+#include "gateway/log_value.h"
 
 namespace gateway {
 namespace {
@@ -86,7 +87,7 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
       return;
     }
     // The connection still waits, so waiting for readability would spin.
-    log_warn("control connection was not accepted error={}", peer.error().message());
+    log_warn("control connection was not accepted error={}", LogValue{peer.error().message()});
     pause_.expires_after(kAcceptPause);
     pause_.async_wait([self = shared_from_this()](const asio::error_code& cancelled) {
       if (!cancelled && !self->stopped_) {

@@ -163,7 +163,7 @@ std::uint64_t own_network() noexcept {
 SysResult<UnixListener> UnixListener::create(const UnixListenerOptions& options) {
   auto listener = make(options);
   if (!listener && listener.error().cure.empty()) {
-    Error error = with_descriptor_cure(listener.error());
+    Error error = with_cure_for_limits(listener.error());
     if (error.cure.empty()) {
       error.cure = "Choose a path in a folder of your own with " + options.chosen_by + ".";
     }

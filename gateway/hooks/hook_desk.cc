@@ -8,6 +8,7 @@
 #include "gateway/hooks/lent_context.h"
 #include "gateway/hooks/tcp_statistics.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 
 namespace gateway {
 
@@ -244,8 +245,8 @@ HookDesk::Look HookDesk::look_at(FlowIndex index, flows::Side sender, const flow
 
 void HookDesk::cannot_be(hooks::HookId hook, std::uint64_t flow, const std::string& answer) {
   runner_.count_failure(hook);
-  log_error("hook answered what cannot be hook={} flow={} answer=\"{}\"", info(hook).name, flow,
-            answer);
+  log_error("hook answered what cannot be hook={} flow={} answer={}", info(hook).name, flow,
+            LogValue{answer});
 }
 
 void HookDesk::established(FlowIndex index, const base::Fd& upstream) {

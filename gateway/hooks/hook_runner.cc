@@ -4,6 +4,7 @@
 
 #include "base/utf8.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 
 namespace gateway::hooks {
 
@@ -82,8 +83,8 @@ void HookRunner::failed(std::uint64_t flow, HookId id, const char* why, const Ti
     timing.write(flow, id, "", /*failed=*/true);
   }
   if (lines_.take(base::Clock::now())) {
-    log_error("hook failed hook={} flow={} failures={} error=\"{}\"", info(id).name, flow,
-              failures(id), base::printable(why));
+    log_error("hook failed hook={} flow={} failures={} error={}", info(id).name, flow, failures(id),
+              LogValue{base::printable(why)});
   }
 }
 

@@ -1,5 +1,6 @@
 #include <exception>
 #include <iostream>
+#include <new>
 #include <system_error>
 
 #include "gateway/cli.h"
@@ -20,8 +21,11 @@ int run_program(App* app, int argc, char** argv) {
   } catch (const std::system_error& why) {
     // Asio's category of the same numbers does not compare equal to those of the standard library.
     const base::Error error{{why.code().value(), std::system_category()}, why.what(), {}};
-    const std::string cure = with_descriptor_cure(error).cure;
+    const std::string cure = with_cure_for_limits(error).cure;
     std::cerr << name << ": " << why.what() << (cure.empty() ? "" : ". ") << cure << '\n';
+    return kExitFailed;
+  } catch (const std::bad_alloc&) {
+    std::cerr << name << ": not enough memory. " << kMemoryCure << '\n';
     return kExitFailed;
   } catch (const std::exception& why) {  // a library's last word: we throw nothing ourselves
     std::cerr << name << ": " << why.what() << '\n';

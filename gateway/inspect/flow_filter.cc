@@ -239,6 +239,17 @@ base::Result<FlowFilter::Term, std::string> FlowFilter::parse_protocol(std::stri
                " is not tcp, udp, icmp, icmpv6 or a number below 256");
 }
 
+std::vector<std::string> FlowFilter::tenants() const {
+  std::vector<std::string> named;
+  for (const Term& term : terms_) {
+    const auto* name = std::get_if<NameTerm>(&term);
+    if (name != nullptr && name->of == NameTerm::Of::kTenant) {
+      named.push_back(name->name);
+    }
+  }
+  return named;
+}
+
 bool FlowFilter::holds(const NameTerm& term, const flows::Flow& flow, const FlowNames& names) {
   switch (term.of) {
     case NameTerm::Of::kTenant:

@@ -55,6 +55,8 @@ class FlowFilter {
   };
   [[nodiscard]] bool matches_tunnel(const TunnelIdentity& tunnel) const;
   [[nodiscard]] bool lets_everything_through() const { return terms_.empty(); }
+  /// The tenants that it names, each as it was written.
+  [[nodiscard]] std::vector<std::string> tenants() const;
 
  private:
   struct NameTerm {

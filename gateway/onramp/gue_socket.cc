@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 
 namespace gateway {
 
@@ -67,8 +68,8 @@ SysResult<std::vector<GueSocket>> GueSocket::open_group(const base::Endpoint& li
                              .filter = steering.data()};
     if (::setsockopt(group.front().fd.get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
                      sizeof(program)) != 0) {
-      log_warn("gue on-ramp hands datagrams over between workers listen={} error=\"{}\"",
-               group.front().listen.to_string(), base::last_error("steering").message());
+      log_warn("gue on-ramp hands datagrams over between workers listen={} error={}",
+               group.front().listen.to_string(), LogValue{base::last_error("steering").message()});
     }
   }
   return group;

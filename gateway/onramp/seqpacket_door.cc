@@ -12,6 +12,7 @@
 
 #include "gateway/descriptors.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/onramp/admission.h"
 
 namespace gateway {
@@ -77,7 +78,7 @@ void SeqpacketDoor::accept_clients() {
     auto peer = listener_.accept();
     if (!peer) {
       // Out of descriptors or memory: the client waits in the queue, and so do we.
-      log_warn("tunnel not accepted error=\"{}\"", peer.error().message());
+      log_warn("tunnel not accepted error={}", LogValue{peer.error().message()});
       backoff_.expires_after(std::chrono::milliseconds(100));
       backoff_.async_wait([this](std::error_code error) {
         if (!error) {
@@ -155,8 +156,8 @@ void SeqpacketDoor::admit_or_refuse(const ClientPtr& client, std::span<const std
 }
 
 void SeqpacketDoor::refuse(const ClientPtr& client, const ContextRefusal& refusal) {
-  log_info("tunnel refused reason={} uid={} pid={} message=\"{}\"", name(refusal.error),
-           client->peer.uid, client->peer.pid, refusal.message);
+  log_info("tunnel refused reason={} uid={} pid={} message={}", name(refusal.error),
+           client->peer.uid, client->peer.pid, LogValue{refusal.message});
   if (refusal.reply) {
     send_json(client->peer.socket, {{"ok", false}, {"error", refusal.message}});
   }

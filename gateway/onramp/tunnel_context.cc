@@ -314,37 +314,37 @@ std::string_view name(ContextError error) {
 std::string_view explain(ContextError error) {
   switch (error) {
     case Code::kTimeout:
-      return "the peer connected and sent no context in time";
+      return "The peer connected and sent no context in time";
     case Code::kClosed:
-      return "the peer went away before it sent a context";
+      return "The peer went away before it sent a context";
     case Code::kTooLong:
-      return "the context is longer than 16 KiB";
+      return "The context is longer than 16 KiB";
     case Code::kNotJson:
-      return "the context is not JSON, or only half of it";
+      return "The context is not JSON, or only half of it";
     case Code::kNotAnObject:
-      return "the context is JSON, but not an object";
+      return "The context is JSON, but not an object";
     case Code::kUnknownKey:
-      return "the context has a key that we do not know";
+      return "The context has a key that we do not know";
     case Code::kBadField:
-      return "a key of the context has the wrong type or value";
+      return "A key of the context has the wrong type or value";
     case Code::kUnknownVersion:
-      return "the context is of a version that we do not know";
+      return "The context is of a version that we do not know";
     case Code::kMissingTenant:
-      return "the context names no tenant";
+      return "The context names no tenant";
     case Code::kUnknownTenant:
-      return "the context names a tenant that is not configured";
+      return "The context names a tenant that is not configured";
     case Code::kUidNotAllowed:
-      return "the peer's uid may not speak for the tenant";
+      return "The peer's uid may not speak for the tenant";
     case Code::kAddressNotAllowed:
-      return "the context claims an address outside the tenant's sources";
+      return "The context claims an address outside the tenant's sources";
     case Code::kBadAddress:
-      return "an address of the context is not an IP prefix";
+      return "An address of the context is not an IP prefix";
     case Code::kRefusedByHook:
       return "A hook of the app has refused the context";
     case Code::kTooManyTunnels:
-      return "there are as many tunnels as there may be";
+      return "There are as many tunnels as there may be";
     case Code::kTenantTunnelLimit:
-      return "the tenant has as many tunnels as there is room left for";
+      return "The tenant has as many tunnels as there is room left for";
   }
   base::check_failed("error is a ContextError", __FILE__, __LINE__);
 }

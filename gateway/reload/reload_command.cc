@@ -7,8 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/utf8.h"
-#include "gateway/control/control_client.h"
-#include "gateway/control/socket_path.h"
+#include "gateway/control/gateway_choice.h"
 
 namespace gateway {
 namespace {
@@ -45,15 +44,15 @@ void report(const json& done) {
 
 }  // namespace
 
-int reload(const std::string& config_path, const std::string& socket) {
+int reload(const std::string& config_path, const std::optional<std::string>& socket) {
   std::error_code failed;
   const std::string absolute =
       config_path.empty() ? "" : std::filesystem::absolute(config_path, failed).string();
   if (failed) {
     return complain(config_path + ": " + failed.message());
   }
-  const auto reply = ask_gateway(socket.empty() ? default_control_path() : socket,
-                                 {.kind = ControlRequest::Kind::kReload, .config = absolute});
+  const auto reply = ask_chosen(choose_socket(socket),
+                                {.kind = ControlRequest::Kind::kReload, .config = absolute});
   if (!reply) {
     return complain(reply.error().message, reply.error().no_daemon ? kNobodyThere : kFailed);
   }

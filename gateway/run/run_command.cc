@@ -34,6 +34,7 @@
 #include "gateway/log.h"
 #include "gateway/run/children.h"
 #include "gateway/run/hidden_sockets.h"
+#include "gateway/run/ignored_settings.h"
 #include "gateway/run/resolvers.h"
 #include "gateway/run/supervisor.h"
 #include "gateway/upgrade/socket_marks.h"
@@ -68,7 +69,7 @@ struct Inside {
 };
 
 int fail(const base::Error& error, int status = 1) {
-  std::fprintf(stderr, "liftgate run: %s\n", with_descriptor_cure(error).message().c_str());
+  std::fprintf(stderr, "liftgate run: %s\n", with_cure_for_limits(error).message().c_str());
   return status;
 }
 
@@ -151,6 +152,17 @@ Settings settings_for_run(const RunOptions& options, Settings settings) {
   // stderr belongs to the command: only what it must know.
   settings.log.level = std::max(settings.log.level, LogSettings::Level::kWarn);
   return settings;
+}
+
+void warn_of_ignored(const RunOptions& options) {
+  std::string keys;
+  for (const std::string& key : ignored_by_run(options.settings)) {
+    keys += (keys.empty() ? "" : ", ") + key;
+  }
+  if (!keys.empty()) {
+    std::fprintf(stderr, "liftgate run: %s: not for `run`, and ignored: %s\n",
+                 options.config_path.c_str(), keys.c_str());
+  }
 }
 
 void say_if_chosen(const OpenedPort& port) {
@@ -260,6 +272,7 @@ int run(const RunOptions& options) {
     return *supervised->status;
   }
   configure_log(settings.log);
+  warn_of_ignored(options);
   std::signal(SIGPIPE, SIG_IGN);
   Fd signals = block_signals_for_command();
   const Inside inside;

@@ -18,17 +18,20 @@ using base::Unexpected;
 
 namespace {
 
-// What a terminal sends reaches the whole foreground group by itself.
-bool is_from_terminal(const siginfo_t& info) {
-  return info.si_code == SI_KERNEL;
+// What a terminal sends reaches the whole foreground group by itself. Not so when it is closed: the
+// kernel tells the session's leader alone (SIGHUP, SIGCONT), and the rest of the session is its
+// affair.
+bool reaches_command_by_itself(const siginfo_t& info, bool leads_session) {
+  const bool is_hangup = info.si_signo == SIGHUP || info.si_signo == SIGCONT;
+  return info.si_code == SI_KERNEL && !(is_hangup && leads_session);
 }
 
 // Until the gateway has ended; its wait status.
-int watch(pid_t gateway, const sigset_t& signals) {
+int watch(pid_t gateway, const sigset_t& signals, bool leads_session) {
   for (;;) {
     siginfo_t info{};
     const int signal = ::sigwaitinfo(&signals, &info);
-    if (signal > 0 && signal != SIGCHLD && !is_from_terminal(info)) {
+    if (signal > 0 && signal != SIGCHLD && !reaches_command_by_itself(info, leads_session)) {
       ::kill(gateway, signal);
     }
     int status = 0;
@@ -74,6 +77,7 @@ SysResult<Supervised> supervise(Confine confine) {
   ::pthread_sigmask(SIG_BLOCK, &signals, &before);
   adopt_orphans();
   const pid_t supervisor = ::getpid();
+  const bool leads_session = ::getsid(0) == supervisor;
   const pid_t gateway = ::fork();
   if (gateway == 0) {
     adopt_orphans();  // not inherited
@@ -83,7 +87,7 @@ SysResult<Supervised> supervise(Confine confine) {
     return Unexpected{base::last_error("fork")};
   }
   confine_supervisor(confine);
-  const int status = watch(gateway, signals);
+  const int status = watch(gateway, signals, leads_session);
   end_children([](pid_t) { return false; });
   Supervised ended;
   ended.status = end_like(status);

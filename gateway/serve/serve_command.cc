@@ -11,6 +11,7 @@
 #include "gateway/descriptors.h"
 #include "gateway/gateway.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/upgrade/socket_marks.h"
 #include "netns/process.h"
 
@@ -18,7 +19,7 @@ namespace gateway {
 namespace {
 
 int fail(const base::Error& error) {
-  log_error("not started: {}", with_descriptor_cure(error).message());
+  log_error("not started: {}", with_cure_for_limits(error).message());
   return 1;
 }
 
@@ -45,7 +46,6 @@ class Signals {
       }
       if (signal == SIGHUP) {
         gateway_.reopen_audit();
-        log_info("audit log reopened");
         if (has_config_) {
           gateway_.reload({});
         }
@@ -105,7 +105,7 @@ int serve(const Settings& settings, const std::string& config_path, hooks::App* 
     log_info("not confined: the app has not said that it can be");
   }
   say_if_marks_stay_inside(settings.rules, LogLevel::kWarn);
-  log_info("ready control={}", settings.control_path);
+  log_info("ready control={}", LogValue{settings.control_path});
   context.run();
   gateway->reset();
   block_stop_signals();

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "gateway/inspect/health.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/telemetry/audit_file.h"
 #include "gateway/telemetry/audit_line.h"
 #include "netns/every_thread.h"
@@ -157,7 +158,7 @@ class FileAuditLog final : public AuditLog {
       linger();
     }
     if (gave_up_) {
-      log_error("audit lines were lost path={} lines={}", path_, file_.pending_lines());
+      log_error("audit lines were lost path={} lines={}", LogValue{path_}, file_.pending_lines());
     }
   }
 
@@ -246,14 +247,14 @@ class FileAuditLog final : public AuditLog {
     if (!reopened) {
       failed(reopened.error());
     } else {
-      log_info("audit log was opened again path={}", path_);
+      log_info("audit log was opened again path={}", LogValue{path_});
     }
   }
 
   void failed(const base::Error& error) {
     write_errors_.fetch_add(1, std::memory_order_relaxed);
     if (!std::exchange(failing_, true)) {
-      log_error("audit log could not be written error={}", error.message());
+      log_error("audit log could not be written error={}", LogValue{error.message()});
       const std::lock_guard lock(mutex_);
       error_ = error.message();
     }
@@ -265,7 +266,7 @@ class FileAuditLog final : public AuditLog {
         const std::lock_guard lock(mutex_);
         error_.clear();
       }
-      log_info("audit log was written again path={}", path_);
+      log_info("audit log was written again path={}", LogValue{path_});
     }
   }
 

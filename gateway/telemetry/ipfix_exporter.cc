@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/time.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 
 namespace gateway {
 namespace {
@@ -100,8 +101,8 @@ class IpfixExporter::State : public std::enable_shared_from_this<State> {
     lost_ += records;
     error_ = base::last_error("send").message();
     if (!std::exchange(fails_, true)) {
-      log_warn("flow records were not sent collector={} error=\"{}\"",
-               settings_.collector->to_string(), error_);
+      log_warn("flow records were not sent collector={} error={}", settings_.collector->to_string(),
+               LogValue{error_});
     }
   }
 

@@ -5,6 +5,7 @@
 
 #include "base/mapped_file.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 
 namespace gateway {
 namespace {
@@ -52,12 +53,12 @@ class LiveView::Region {
   static std::unique_ptr<Region> open(const base::Fd& file) {
     auto mapping = base::MappedFile::of(file, "the flow table");
     if (!mapping) {
-      log_warn("the page shows no flows error=\"{}\"", mapping.error().message());
+      log_warn("the page shows no flows error={}", LogValue{mapping.error().message()});
       return nullptr;
     }
     auto snapshot = flows::FlowSnapshot::open(mapping->bytes());
     if (!snapshot) {
-      log_warn("the page shows no flows error=\"{}\"", snapshot.error());
+      log_warn("the page shows no flows error={}", LogValue{snapshot.error()});
       return nullptr;
     }
     return std::unique_ptr<Region>(new Region(std::move(mapping).value(), *snapshot));

@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "gateway/inspect/health.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/telemetry/api.h"
 #include "gateway/telemetry/heap_profile.h"
 #include "gateway/telemetry/http_reply.h"
@@ -277,7 +278,7 @@ class TelemetryServer::State : public std::enable_shared_from_this<State> {
   }
 
   void pause(const asio::error_code& why) {
-    log_warn("telemetry connection was not accepted error={}", why.message());
+    log_warn("telemetry connection was not accepted error={}", LogValue{why.message()});
     pause_.expires_after(kAcceptPause);
     pause_.async_wait([self = shared_from_this()](const asio::error_code& cancelled) {
       if (!cancelled && !self->stopped_) {

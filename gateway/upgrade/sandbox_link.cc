@@ -9,6 +9,7 @@
 #include "gateway/confine/confine.h"
 #include "gateway/flow/sandbox_plan.h"
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 #include "gateway/loop/tcp_socket.h"
 #include "gateway/onramp/tun_reader.h"
 
@@ -52,7 +53,7 @@ SysResult<netns::Sandbox> SandboxLink::make(bool offload, Confine confine) {
 SysResult<void> SandboxLink::install(netns::Sandbox sandbox) {
   sandbox_.emplace(std::move(sandbox));
   for (const std::string& note : sandbox_->notes()) {
-    log_warn("sandbox limited note=\"{}\"", note);
+    log_warn("sandbox limited note={}", LogValue{note});
   }
   if (auto watched = loop_.watch(sandbox_->tun(), EPOLLIN, tun_ready_); !watched) {
     return watched;

@@ -192,6 +192,9 @@ void PseudoTerminal::signal(int number) const {
 }
 
 void PseudoTerminal::pump() {
+  if (!terminal_.is_open()) {
+    return;
+  }
   char buffer[4096];
   for (pollfd ready{.fd = terminal_.get(), .events = POLLIN, .revents = 0};
        ::poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN) != 0;) {

@@ -66,6 +66,9 @@ class PseudoTerminal {
   void type(const std::string& keys) const;
   void resize(std::size_t columns, std::size_t rows);
   void signal(int number) const;
+  /// Closes the terminal, as the window or the connection that it was in. Nothing is shown any
+  /// more.
+  void hang_up() { terminal_.reset(); }
 
   /// Whether the screen came to be so. Everything up to then has been taken in.
   template <class Condition>

@@ -1,5 +1,6 @@
 #include "flows/drop.h"
 
+#include <cctype>
 #include <set>
 #include <string_view>
 
@@ -27,6 +28,7 @@ TEST(Drop, EveryReasonHasItsOwnExplanation) {
   std::set<std::string_view> sentences;
   for (std::size_t i = 0; i < kDropCount; ++i) {
     EXPECT_GT(explain(drop_at(i)).size(), name(drop_at(i)).size());
+    EXPECT_TRUE(std::isupper(explain(drop_at(i)).front())) << explain(drop_at(i));
     sentences.insert(explain(drop_at(i)));
   }
   EXPECT_EQ(sentences.size(), kDropCount);

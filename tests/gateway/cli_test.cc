@@ -152,6 +152,12 @@ TEST(CommandLine, UsageErrorsOfRun) {
             "--map-host takes an IP address, got \"here\"; see `liftgate run --help`");
 }
 
+TEST(CommandLine, AuditLogIsAFile) {
+  EXPECT_EQ(usage_error({"run", "--audit", "-", "ls"}),
+            "--audit takes the path of a file, got \"-\"; the terminal is the command's; see "
+            "`liftgate run --help`");
+}
+
 TEST(CommandLine, PublishIsRead) {
   const auto published = [](const char* text) {
     return parse({"run", "--publish", text, "ls"}).publish;
@@ -176,6 +182,25 @@ TEST(CommandLine, PublishThatIsNoPairOfPortsIsAUsageError) {
     EXPECT_THAT(usage_error({"run", "--publish", wrong, "ls"}),
                 HasSubstr("--publish takes [ADDR:]HOSTPORT:PORT[/tcp|/udp]"))
         << wrong;
+  }
+}
+
+TEST(CommandLine, PortOfThisHostIsPublishedOnce) {
+  const auto both = [](const char* one, const char* other) {
+    return usage_error({"run", "--publish", one, "--publish", other, "ls"});
+  };
+  EXPECT_EQ(
+      both("18083:80", "18083:81"),
+      "--publish \"18083:81\" and \"18083:80\" are the same port of this host; choose another "
+      "for one of them, or 0; see `liftgate run --help`");
+  EXPECT_THAT(both("127.0.0.1:8080:80", "8080:80"), HasSubstr("the same port"));
+  EXPECT_THAT(both("127.0.0.1:8080:80", "0.0.0.0:8080:80"), HasSubstr("the same port"));
+  for (const auto& [one, other] : {std::pair{"53:53/tcp", "53:53/udp"},
+                                   {"0:80", "0:80"},
+                                   {"8080:80", "8081:80"},
+                                   {"127.0.0.1:80:80", "127.0.0.2:80:80"},
+                                   {"127.0.0.1:80:80", "[::]:80:80"}}) {
+    EXPECT_EQ(parse({"run", "--publish", one, "--publish", other, "ls"}).publish.size(), 2U);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "gateway/log_control.h"
 #include "gateway/log_limits.h"
+#include "gateway/log_value.h"
 
 namespace gateway {
 namespace {
@@ -50,6 +51,15 @@ TEST(LogLine, TimeBeforeTheEpochIsRoundedDown) {
 TEST(LogLine, TextHasNoControlCharacterOfTheMessage) {
   EXPECT_THAT(log_line(Format::kText, LogLevel::kInfo, kTime, "a\nb\x1b[31m\x7f€"),
               EndsWith("info a?b?[31m?€"));
+}
+
+TEST(LogValue, IsQuotedWhereItWouldNotBeOneWord) {
+  EXPECT_EQ(log_value("/run/liftgate.sock"), "/run/liftgate.sock");
+  EXPECT_EQ(log_value(""), "\"\"");
+  EXPECT_EQ(log_value("no such file"), "\"no such file\"");
+  EXPECT_EQ(log_value("a=b"), "\"a=b\"");
+  EXPECT_EQ(log_value("did you mean \"rules\"?"), R"("did you mean \"rules\"?")");
+  EXPECT_EQ(log_value(R"(a\b)"), R"("a\\b")");
 }
 
 TEST(LogLine, JsonIsOneObject) {

@@ -63,7 +63,8 @@ how many flows were refused because none was free.
 
 constexpr std::string_view kStats =
     R"(The gateway as a whole: flows, tunnels, relays, bytes, and what went wrong. With --watch again and
-again, with what each counter gained per second; with --json an object a line.
+again, with the flows of each rule and what each bandwidth carried, and how each has changed: a
+counter per second, anything else since the last time; with --json an object a line.
 )";
 
 constexpr std::string_view kCompletion =

@@ -16,7 +16,9 @@
 #include "tools/flowctl/gateway_access.h"
 #include "tools/flowctl/hooks_command.h"
 #include "tools/flowctl/human.h"
+#include "tools/flowctl/json_text.h"
 #include "tools/flowctl/reply.h"
+#include "tools/flowctl/stats_facts.h"
 #include "tools/flowctl/stats_watch.h"
 #include "tools/flowctl/table.h"
 #include "tools/flowctl/top_command.h"
@@ -35,23 +37,6 @@ struct Context {
   Output& output;
   bool colours;
 };
-
-std::string text_at(const Json& object, const char* key) {
-  return base::printable(object.at(key).get<std::string>());
-}
-std::uint64_t number_at(const Json& object, const char* key) {
-  return object.at(key).get<std::uint64_t>();
-}
-std::string digits_at(const Json& object, const char* key) {
-  return std::to_string(number_at(object, key));
-}
-std::string bytes_at(const Json& object, const char* key) {
-  return human_bytes(number_at(object.at(key), "bytes"));
-}
-// "3 of 100"
-std::string share(const Json& object, const char* used, const char* limit) {
-  return digits_at(object, used) + " of " + digits_at(object, limit);
-}
 
 base::Result<Json, Failure> ask_for(const Context& context, const ControlRequest& request) {
   const auto reply = ask(choose_socket(context.options.socket), request);
@@ -217,11 +202,6 @@ Done flows(const Context& context) {
   return {};
 }
 
-// "rule web", or "tenant" where it is the tenant's own.
-std::string bandwidth_of(const Json& bandwidth) {
-  return bandwidth.at("rule").is_null() ? "tenant" : "rule " + text_at(bandwidth, "rule");
-}
-
 // "10Mbit/s at most with all flows of rule web; waited 12 times, 3s; dropped 0 packets"
 std::string bandwidth_text(const Json& bandwidth) {
   const std::string of = bandwidth_of(bandwidth);
@@ -312,32 +292,6 @@ Done nat(const Context& context) {
   return {};
 }
 
-Facts facts_of_stats(const Json& stats) {
-  return {
-      {"version", text_at(stats, "version")},
-      {"uptime", human_duration(number_at(stats, "uptime_ms"))},
-      {"flows", share(stats, "flows", "flows_max")},
-      {"flows opened", digits_at(stats, "flows_opened")},
-      {"flows ended", digits_at(stats, "flows_ended")},
-      {"tunnels", digits_at(stats, "tunnels")},
-      {"tunnels opened", digits_at(stats, "tunnels_opened")},
-      {"dials under way", digits_at(stats, "dials")},
-      {"relays", digits_at(stats, "relays")},
-      {"pipes in use", digits_at(stats, "pipes_in_use")},
-      {"pool sockets", digits_at(stats, "pool_sockets")},
-      {"relayed up", human_bytes(number_at(stats, "relayed_up_bytes"))},
-      {"relayed down", human_bytes(number_at(stats, "relayed_down_bytes"))},
-      {"from tunnels", digits_at(stats.at("up"), "packets") + " packets, " + bytes_at(stats, "up")},
-      {"to tunnels",
-       digits_at(stats.at("down"), "packets") + " packets, " + bytes_at(stats, "down")},
-      {"sandbox restarts", digits_at(stats, "sandbox_restarts")},
-      {"audit events", digits_at(stats, "audit_events")},
-      {"audit write errors", digits_at(stats, "audit_write_errors")},
-      {"flow records sent", digits_at(stats, "ipfix_sent")},
-      {"flow records lost", digits_at(stats, "ipfix_lost")},
-      {"hook failures", digits_at(stats, "hook_failures")}};
-}
-
 // Those that have decided anything.
 void print_rules(const Context& context, const Json& rules) {
   std::vector<Row> rows;
@@ -389,7 +343,11 @@ Done stats(const Context& context) {
   if (context.options.json) {
     print_object(context.output, stats);
   } else {
-    context.output.text() += facts_text(facts_of_stats(stats), context.colours);
+    Facts facts;
+    for (const StatsFact& fact : facts_of_stats(stats)) {
+      facts.emplace_back(fact.name, fact.text);
+    }
+    context.output.text() += facts_text(facts, context.colours);
     print_rules(context, stats.at("rules"));
     print_bandwidths(context, stats.at("bandwidths"));
   }

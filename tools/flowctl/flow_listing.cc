@@ -40,6 +40,21 @@ gateway::FlowNames NameBook::of(const flows::Flow& flow) const {
           .rule = name_in(rules_, flow.rule)};
 }
 
+bool NameBook::knows_tenant(std::string_view tenant) const {
+  return std::ranges::any_of(tenants_, [&](const auto& one) {
+    return one.second == tenant || std::to_string(one.first) == tenant;
+  });
+}
+
+std::vector<std::string> NameBook::tenants() const {
+  std::vector<std::string> names;
+  for (const auto& [id, name] : tenants_) {
+    names.push_back(name);
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
 base::Result<FlowListing, Failure> FlowListing::ask(const SocketChoice& choice) {
   const auto reply = flowctl::ask(choice, gateway::flows_request());
   if (!reply) {

@@ -34,6 +34,10 @@ class NameBook {
   /// Whether of() was asked for what it has no name for: it may have come since.
   [[nodiscard]] bool has_made_names_up() const { return made_up_; }
   [[nodiscard]] bool knows_tunnel(std::uint32_t id) const { return tunnels_.contains(id); }
+  /// By its name or its number.
+  [[nodiscard]] bool knows_tenant(std::string_view tenant) const;
+  /// In the order of the alphabet.
+  [[nodiscard]] std::vector<std::string> tenants() const;
 
  private:
   const std::string& name_in(Names& names, std::uint32_t number) const;
@@ -95,6 +99,7 @@ class FlowListing {
     }
   }
 
+  [[nodiscard]] const NameBook& names() const { return names_; }
   [[nodiscard]] bool lacks_names() const { return names_.has_made_names_up(); }
   void set_names(NameBook names) { names_ = std::move(names); }
 

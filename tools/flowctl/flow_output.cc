@@ -98,11 +98,26 @@ void print_flows_json(Output& output, const FlowView& view) {
   text += before == "[\n" ? "[]\n" : "\n]\n";
 }
 
+// A tenant that the gateway does not have, which was probably meant to be another.
+std::string why_none_can(const FlowView& view) {
+  for (const std::string& tenant : view.filter.tenants()) {
+    if (!view.listing.names().knows_tenant(tenant)) {
+      std::string known;
+      for (const std::string& name : view.listing.names().tenants()) {
+        known += (known.empty() ? "" : ", ") + base::printable(name);
+      }
+      return ": there is no tenant '" + base::printable(tenant) + "' (there is: " + known + ")";
+    }
+  }
+  return "";
+}
+
 void print_flows_text(Output& output, const FlowView& view, bool colours) {
   const auto selected = select(view);
   if (selected.empty()) {
-    output.text() += view.filter.lets_everything_through() ? "There are no flows.\n"
-                                                           : "No flow matches the filter.\n";
+    output.text() += view.filter.lets_everything_through()
+                         ? "There are no flows.\n"
+                         : "No flow matches the filter" + why_none_can(view) + ".\n";
     return;
   }
   Table table(kColumns, colours);

@@ -1,106 +1,31 @@
 #include "tools/flowctl/gateway_access.h"
 
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <system_error>
-#include <type_traits>
 #include <utility>
-#include <vector>
-
-#include "gateway/control/socket_path.h"
 
 namespace flowctl {
 namespace {
 
-namespace fs = std::filesystem;
-using base::Unexpected;
-using gateway::ControlFailure;
-using gateway::ControlReply;
-using gateway::ControlRequest;
-using gateway::ControlStream;
-
-constexpr std::chrono::milliseconds kPingPatience{1'000};
-
-bool answers(const std::string& path) {
-  return gateway::ask_gateway(path, {.kind = ControlRequest::Kind::kPing}, kPingPatience)
-      .has_value();
-}
-
-// The sockets of every `liftgate run` that answers, beside the one at `path`.
-std::vector<std::string> live_runs_beside(const std::string& path) {
-  std::vector<std::string> found;
-  std::error_code unreadable;
-  for (const auto& entry : fs::directory_iterator(fs::path(path).parent_path(), unreadable)) {
-    const std::string name = entry.path().filename();
-    if (name.starts_with("run-") && name.ends_with(".sock") && answers(entry.path())) {
-      found.push_back(entry.path());
-    }
+template <class Value>
+base::Result<Value, Failure> with_status(base::Result<Value, gateway::ControlFailure> reply) {
+  if (reply) {
+    return std::move(reply).value();
   }
-  std::ranges::sort(found);
-  return found;
-}
-
-Failure no_gateway(const ControlFailure& why) {
-  return {ExitStatus::kNoGateway,
-          "no liftgate answers (" + why.message +
-              ")\nStart one with `liftgate serve` or `liftgate run -- COMMAND`, or name its socket "
-              "with --socket PATH or $LIFTGATE_SOCKET."};
-}
-
-Failure several_runs(const std::vector<std::string>& runs) {
-  std::string message = "several `liftgate run` answer; choose one with --socket:";
-  for (const std::string& path : runs) {
-    message += "\n  " + path;
-  }
-  return {ExitStatus::kNoGateway, std::move(message)};
-}
-
-// `call(path)` is one try at a gateway.
-template <class Call>
-auto call_gateway(const SocketChoice& choice, Call call)
-    -> base::Result<std::remove_cvref_t<decltype(*call(choice.path))>, Failure> {
-  auto reply = call(choice.path);
-  if (!reply && reply.error().no_daemon && choice.or_single_run) {
-    const auto runs = live_runs_beside(choice.path);
-    if (runs.size() > 1) {
-      return Unexpected{several_runs(runs)};
-    }
-    if (runs.size() == 1) {
-      return call_gateway({.path = runs.front(), .or_single_run = false}, call);
-    }
-  }
-  if (!reply && reply.error().no_daemon) {
-    return Unexpected{no_gateway(reply.error())};
-  }
-  if (!reply) {
-    return Unexpected{Failure{ExitStatus::kFailed, reply.error().message}};
-  }
-  return std::move(reply).value();
+  return base::Unexpected{
+      Failure{reply.error().no_daemon ? ExitStatus::kNoGateway : ExitStatus::kFailed,
+              reply.error().message}};
 }
 
 }  // namespace
 
-SocketChoice choose_socket(const std::optional<std::string>& option) {
-  if (option) {
-    return {.path = *option, .or_single_run = false};
-  }
-  const char* named = std::getenv("LIFTGATE_SOCKET");
-  return {.path = gateway::default_control_path(),
-          .or_single_run = named == nullptr || *named == '\0'};
+base::Result<gateway::ControlReply, Failure> ask(
+    const SocketChoice& choice, const gateway::ControlRequest& request,
+    std::optional<std::chrono::milliseconds> patience) {
+  return with_status(gateway::ask_chosen(choice, request, patience));
 }
 
-base::Result<ControlReply, Failure> ask(const SocketChoice& choice, const ControlRequest& request,
-                                        std::chrono::milliseconds patience) {
-  return call_gateway(choice, [&](const std::string& path) {
-    return gateway::ask_gateway(path, request, patience);
-  });
-}
-
-base::Result<ControlStream, Failure> open_stream(const SocketChoice& choice,
-                                                 const ControlRequest& request) {
-  return call_gateway(choice,
-                      [&](const std::string& path) { return gateway::open_stream(path, request); });
+base::Result<gateway::ControlStream, Failure> open_stream(const SocketChoice& choice,
+                                                          const gateway::ControlRequest& request) {
+  return with_status(gateway::open_chosen_stream(choice, request));
 }
 
 }  // namespace flowctl

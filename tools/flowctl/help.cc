@@ -100,6 +100,10 @@ std::string help(Command command) {
   return text + examples_of(info.examples);
 }
 
+std::string full_name(Command command) {
+  return command == Command::kNone ? "flowctl" : "flowctl " + std::string(info_of(command).name);
+}
+
 std::string short_usage() {
   return usage_and_commands() + "\n`flowctl --help` and `flowctl COMMAND --help` say more.\n";
 }

@@ -11,4 +11,7 @@ std::string help(Command command);
 /// What `flowctl` alone is told.
 std::string short_usage();
 
+/// "flowctl flows"; of kNone, the program alone.
+std::string full_name(Command command);
+
 }  // namespace flowctl

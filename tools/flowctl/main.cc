@@ -17,18 +17,18 @@ namespace {
 using flowctl::ExitStatus;
 using flowctl::Failure;
 
-ExitStatus complain(const Failure& failure) {
+ExitStatus complain(const Failure& failure, flowctl::Command command) {
   std::fprintf(stderr, "flowctl: %s\n", failure.message.c_str());
   if (failure.status == ExitStatus::kUsage) {
-    std::fputs("Try 'flowctl --help'.\n", stderr);
+    std::fprintf(stderr, "Try '%s --help'.\n", flowctl::full_name(command).c_str());
   }
   return failure.status;
 }
 
-ExitStatus finish(flowctl::Output& output) {
+ExitStatus finish(flowctl::Output& output, flowctl::Command command) {
   output.flush();
   return output.error().empty() ? ExitStatus::kDone
-                                : complain({ExitStatus::kFailed, output.error()});
+                                : complain({ExitStatus::kFailed, output.error()}, command);
 }
 
 ExitStatus run(const std::vector<std::string>& words) {
@@ -38,19 +38,20 @@ ExitStatus run(const std::vector<std::string>& words) {
   }
   const auto options = flowctl::parse_options(words);
   if (!options) {
-    return complain({ExitStatus::kUsage, options.error()});
+    const flowctl::UsageError& wrong = options.error();
+    return complain({ExitStatus::kUsage, wrong.message}, wrong.command);
   }
   flowctl::Output output(STDOUT_FILENO);
   if (options->help) {
     output.text() = flowctl::help(options->command);
-    return finish(output);
+    return finish(output, options->command);
   }
   if (options->version) {
     output.text() = "flowctl " + std::string(gateway::version()) + "\n";
-    return finish(output);
+    return finish(output, options->command);
   }
   const auto done = flowctl::run(*options, output, flowctl::wants_colours(STDOUT_FILENO));
-  return done ? finish(output) : complain(done.error());
+  return done ? finish(output, options->command) : complain(done.error(), options->command);
 }
 
 }  // namespace

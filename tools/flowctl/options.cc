@@ -9,6 +9,7 @@
 
 #include "base/utf8.h"
 #include "gateway/inspect/packet_text.h"
+#include "gateway/inspect/spelling.h"
 
 namespace flowctl {
 namespace {
@@ -17,6 +18,28 @@ using base::Unexpected;
 
 std::string quoted(std::string_view text) {
   return "'" + base::printable(text, 64) + "'";
+}
+
+// "; did you mean 'flows'?", or nothing.
+std::string did_you_mean(std::string_view word, const std::vector<std::string_view>& known) {
+  const std::string_view best = gateway::closest(word, known);
+  return best.empty() ? "" : "; did you mean " + quoted(best) + "?";
+}
+
+std::vector<std::string_view> known_commands() {
+  std::vector<std::string_view> names;
+  for (const CommandInfo& info : command_table()) {
+    names.push_back(info.name);
+  }
+  return names;
+}
+
+std::vector<std::string_view> known_options() {
+  std::vector<std::string_view> names;
+  for (const OptionInfo& info : option_table()) {
+    names.push_back(info.name);
+  }
+  return names;
 }
 
 template <class Number>
@@ -48,7 +71,7 @@ class Reader {
  public:
   explicit Reader(std::span<const std::string> words) : words_(words) {}
 
-  base::Result<Options, std::string> read() {
+  base::Result<Options, UsageError> read() {
     for (bool options_end = false; !words_.empty() && error_.empty();) {
       const std::string& word = take();
       if (!options_end && word == "--") {
@@ -63,7 +86,7 @@ class Reader {
       check();
     }
     if (!error_.empty()) {
-      return Unexpected{error_};
+      return Unexpected{UsageError{error_, options_.command}};
     }
     return std::move(options_);
   }
@@ -81,7 +104,7 @@ class Reader {
     const OptionInfo* info = find_option(std::string_view(word).substr(0, equals));
     const bool has_value = equals != std::string::npos;
     if (info == nullptr || (has_value && info->value.empty())) {
-      fail("unknown option " + quoted(word));
+      fail("unknown option " + quoted(word) + did_you_mean(word, known_options()));
       return;
     }
     given_.push_back(info->option);
@@ -227,7 +250,9 @@ class Reader {
     }
     const CommandInfo* found = find_command(word);
     if (found == nullptr) {
-      fail("unknown command " + quoted(word) + "; commands: " + list_of_commands());
+      const std::string meant = did_you_mean(word, known_commands());
+      fail("unknown command " + quoted(word) +
+           (meant.empty() ? "; commands: " + list_of_commands() : meant));
       return;
     }
     options_.command = found->command;
@@ -244,6 +269,14 @@ class Reader {
           std::ranges::find(info.options, option) == info.options.end()) {
         fail(std::string(info_of(option).name) + " belongs to " + owners_of(option) + " only");
         return;
+      }
+    }
+    if (info.command == Command::kStats && !options_.watch) {
+      for (const Option option : {Option::kCount, Option::kInterval}) {
+        if (std::ranges::find(given_, option) != given_.end()) {
+          fail(std::string(info_of(option).name) + " needs --watch");
+          return;
+        }
       }
     }
     if (info.command == Command::kCapture && options_.file.empty()) {
@@ -334,7 +367,7 @@ class Reader {
 
 }  // namespace
 
-base::Result<Options, std::string> parse_options(std::span<const std::string> words) {
+base::Result<Options, UsageError> parse_options(std::span<const std::string> words) {
   return Reader(words).read();
 }
 

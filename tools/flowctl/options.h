@@ -42,8 +42,13 @@ struct Options {
   gateway::ExplainQuery query;      // Operands::kPacket, and whose it is
 };
 
-/// Reads the words after the program's name; options may stand anywhere before a "--". Fails with
-/// what is wrong, for a line of its own.
-base::Result<Options, std::string> parse_options(std::span<const std::string> words);
+/// What is wrong with the words, for a line of its own, and of which command --help says more.
+struct UsageError {
+  std::string message;
+  Command command = Command::kNone;
+};
+
+/// Reads the words after the program's name; options may stand anywhere before a "--".
+base::Result<Options, UsageError> parse_options(std::span<const std::string> words);
 
 }  // namespace flowctl

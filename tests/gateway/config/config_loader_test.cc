@@ -495,12 +495,16 @@ TEST_F(ConfigFile, IsReadAndNamedInItsProblems) {
 TEST_F(ConfigFile, ThatCannotBeReadIsOneProblem) {
   const auto missing = load_config_file(root_ / "gw.yaml");
   ASSERT_FALSE(missing);
-  EXPECT_THAT(texts(missing.error()), ElementsAre((root_ / "gw.yaml").string() +
-                                                  ": cannot be opened: No such file or directory"));
+  EXPECT_THAT(texts(missing.error()),
+              ElementsAre((root_ / "gw.yaml").string() +
+                          ": cannot be opened: No such file or directory. `liftgate config "
+                          "default` prints one to start from."));
   const auto folder = load_config_file(root_);
   ASSERT_FALSE(folder);
-  EXPECT_THAT(texts(folder.error()),
-              ElementsAre(root_.string() + ": cannot be read: Is a directory"));
+  EXPECT_THAT(
+      texts(folder.error()),
+      ElementsAre(root_.string() +
+                  ": cannot be read: Is a directory. It is a folder: name the YAML file itself."));
 }
 
 TEST_F(ConfigFile, ThatIsHugeIsRefused) {

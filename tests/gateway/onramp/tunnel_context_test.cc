@@ -219,6 +219,8 @@ TEST(ContextErrorNames, AreSnakeCaseAndDiffer) {
       return c == '_' || std::islower(c);
     })) << name(error);
     EXPECT_FALSE(explain(error).empty());
+    EXPECT_TRUE(std::isupper(explain(error).front()))
+        << "as all meanings of drops: " << explain(error);
   }
   EXPECT_EQ(names.size(), kContextErrorCount);
 }

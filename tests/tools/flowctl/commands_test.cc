@@ -12,6 +12,7 @@
 
 #include "tests/support/served_gateway.h"
 #include "tests/support/temp_directory.h"
+#include "tools/flowctl/stats_facts.h"
 
 namespace flowctl {
 namespace {
@@ -31,7 +32,7 @@ struct Result {
 Result flowctl(std::vector<std::string> words) {
   const auto options = parse_options(words);
   if (!options) {
-    return {ExitStatus::kUsage, "", options.error()};
+    return {ExitStatus::kUsage, "", options.error().message};
   }
   Output output(-1);
   const auto done = run(*options, output, false);
@@ -246,6 +247,27 @@ TEST_F(FlowctlTest, TenantsNatAndStatsAreShown) {
   EXPECT_EQ(json_of({"tenants"}).at(0).at("flows"), 3);
   EXPECT_EQ(json_of({"nat"}).at("claimed"), 7);
   EXPECT_EQ(json_of({"stats"}).at("relayed_up_bytes"), 2048);
+}
+
+TEST_F(FlowctlTest, TenantThatDoesNotExistIsSaid) {
+  EXPECT_EQ(run_here({"flows", "tenant=nope"}).text,
+            "No flow matches the filter: there is no tenant 'nope' (there is: acme, umbrella).\n");
+  EXPECT_EQ(run_here({"flows", "tenant=acme"}).text, "No flow matches the filter.\n");
+  EXPECT_EQ(json_of({"flows", "tenant=nope"}), json::array());
+}
+
+TEST(StatsFact, CountersChangePerSecondAndGaugesSinceTheLastTime) {
+  using Kind = StatsFact::Kind;
+  const auto change = [](Kind kind, std::uint64_t before, std::uint64_t now) {
+    return change_text({"x", "", kind, now}, {"x", "", kind, before}, 2);
+  };
+  EXPECT_EQ(change(Kind::kCounter, 5, 25), "+10/s");
+  EXPECT_EQ(change(Kind::kBytes, 0, 4'096), "+2.0 KiB/s");
+  EXPECT_EQ(change(Kind::kGauge, 5, 25), "+20");
+  EXPECT_EQ(change(Kind::kGauge, 25, 5), "-20");
+  EXPECT_EQ(change(Kind::kGauge, 5, 5), "");
+  EXPECT_EQ(change(Kind::kText, 5, 6), "");
+  EXPECT_EQ(change(Kind::kCounter, 25, 5), "") << "the gateway began anew";
 }
 
 TEST_F(FlowctlTest, NamesCannotWriteToTheTerminal) {

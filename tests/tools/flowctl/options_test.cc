@@ -15,14 +15,14 @@ using Words = std::vector<std::string>;
 
 Options parsed(const Words& words) {
   const auto options = parse_options(words);
-  EXPECT_TRUE(options) << options.error();
+  EXPECT_TRUE(options) << options.error().message;
   return options ? *options : Options{};
 }
 
 std::string error_of(const Words& words) {
   const auto options = parse_options(words);
   EXPECT_FALSE(options);
-  return options ? "" : options.error();
+  return options ? "" : options.error().message;
 }
 
 TEST(FlowctlOptions, MayStandBeforeAndBehindTheCommand) {
@@ -74,18 +74,30 @@ TEST(FlowctlOptions, ExplainTakesThePacketInOneWordOrSeveral) {
 
 TEST(FlowctlOptions, UnknownCommandIsToldTheKnownOnes) {
   const std::string known = "commands: " + list_of_commands();
-  EXPECT_EQ(error_of({"topp"}), "unknown command 'topp'; " + known);
+  EXPECT_EQ(error_of({"topp"}), "unknown command 'topp'; did you mean 'top'?");
+  EXPECT_EQ(error_of({"xyzzy"}), "unknown command 'xyzzy'; " + known);
   EXPECT_EQ(error_of({}), "no command; " + known);
   EXPECT_EQ(error_of({"--json"}), "no command; " + known);
 }
 
+TEST(FlowctlOptions, MistakeKnowsTheCommandWhoseHelpSaysMore) {
+  const auto command_of = [](const Words& words) { return parse_options(words).error().command; };
+  EXPECT_EQ(command_of({"--socket", "stats", "flows", "--watch"}), Command::kFlows);
+  EXPECT_EQ(command_of({"topp"}), Command::kNone);
+  EXPECT_EQ(full_name(Command::kFlows), "flowctl flows");
+  EXPECT_EQ(full_name(Command::kNone), "flowctl");
+}
+
 TEST(FlowctlOptions, WhatDoesNotBelongIsRefused) {
   EXPECT_EQ(error_of({"flows", "--colour"}), "unknown option '--colour'");
+  EXPECT_EQ(error_of({"stats", "--wach"}), "unknown option '--wach'; did you mean '--watch'?");
+  EXPECT_EQ(error_of({"stats", "--count", "3"}), "--count needs --watch");
+  EXPECT_EQ(error_of({"stats", "--interval", "3"}), "--interval needs --watch");
   EXPECT_EQ(error_of({"flows", "--all"}), "--all belongs to drops only");
   EXPECT_EQ(error_of({"tunnels", "acme"}), "tunnels takes no 'acme'");
   EXPECT_EQ(error_of({"nat", "--socket"}), "--socket needs a path");
   EXPECT_EQ(error_of({"nat", "--socket="}), "--socket needs a path");
-  EXPECT_EQ(error_of({"nat", "--json=1"}), "unknown option '--json=1'");
+  EXPECT_EQ(error_of({"nat", "--json=1"}), "unknown option '--json=1'; did you mean '--json'?");
   EXPECT_EQ(error_of({"events", "--count"}), "--count needs a number");
   EXPECT_EQ(error_of({"capture"}), "capture needs -w FILE, where - is standard output");
   EXPECT_EQ(error_of({"capture", "-w", "x", "--seconds", "soon"}),

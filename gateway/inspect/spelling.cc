@@ -1,4 +1,4 @@
-#include "gateway/config/spelling.h"
+#include "gateway/inspect/spelling.h"
 
 #include <algorithm>
 #include <cstddef>
