@@ -113,6 +113,7 @@ struct Flow {
   NameIndex name = kNoName;  // of the destination, where a name server gave one
   std::uint32_t mark = 0;    // that the rule has given it when it began; 0: none
   Dscp dscp = kOwnDscp;      // the same
+  std::uint8_t repeats = 0;  // TCP, kTimeWait: segments that came after a pause
 };
 
 /// Whether the flow is upgraded and then downgraded: `then: downgrade` in the rules.

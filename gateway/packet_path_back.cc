@@ -152,12 +152,8 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
   }
   // Others than the client begin these, and take nothing from what it may begin itself.
   Tenant& tenant = owner->tenant();
-  if (!tenant.new_flows_beside.take(tenant.settings.max_new_flows, loop_.now())) {
-    dropped(*owner, Drop::kTenantFlowRate);
-    return std::nullopt;
-  }
-  if (!openings_.may_open()) {
-    dropped(*owner, Drop::kOverloaded);
+  if (!tenant.new_flows_beside.take(tenant.settings.max_new_flows, loop_.now()) ||
+      !openings_.may_open()) {
     return std::nullopt;
   }
   const TimeShare::Spending opening(openings_.time());
@@ -177,11 +173,7 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
                                   .mark = decision.mark,
                                   .dscp = decision.dscp},
                                  loop_.now());
-  if (!index) {
-    dropped(*owner, index.error());
-    return std::nullopt;
-  }
-  return *index;
+  return index ? std::optional(*index) : std::nullopt;
 }
 
 // From the upstream of `flow`. Nothing is learned of an answer in fragments, nor of one that TCP

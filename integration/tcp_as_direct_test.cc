@@ -674,5 +674,24 @@ TEST_P(TcpAsDirect, PortIsUsedAgainWhileItsLastConnectionIsInTimeWait) {
       {"SA seq=0 ack=1", "server: still?", "client: yes"});
 }
 
+// The client waits for the server's last words, which were lost; the gateway's kernel sends them
+// again, after pauses that grow beyond the time for which a closed flow is kept.
+TEST(TcpOverLoss, EndThatWasLostIsSentUntilItArrives) {
+  Exchange exchange(gateway_way("flows: {timeouts: {tcp_time_wait: 300ms}}"), host::kServer4);
+  RawTcp client = exchange.client();
+  client.open();
+  TcpConnection server = exchange.accept();
+  client.send({.flags = kFin | kAck});
+  server.send("bye");
+  server.finish_sending();
+  const auto is_end = [](const RawSegment& segment) {
+    return segment.has(kFin) || segment.payload == "bye";
+  };
+  for (int i = 0; i < 7; ++i) {
+    client.next(is_end, "the end, again");
+  }
+  EXPECT_EQ(client.read_to_fin(), "bye");
+}
+
 }  // namespace
 }  // namespace integration

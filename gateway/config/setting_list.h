@@ -412,7 +412,7 @@ void describe(V& v, Timeouts& timeouts) {
   v.value("tcp_handshake", timeouts.tcp_handshake, kTimeout,
           "Until the connection stands, the dial to the upstream included.");
   v.value("tcp_time_wait", timeouts.tcp_time_wait, kTimeout,
-          "How long a closed flow still answers stragglers.");
+          "How long a closed flow still answers stragglers; longer while TCP sends its end again.");
   v.value("udp", timeouts.udp, kTimeout, "Until both ends have spoken repeatedly.");
   v.value("udp_stream", timeouts.udp_stream, kTimeout, "From then on.");
   v.value("dns", timeouts.dns, kTimeout, "UDP to port 53.");

@@ -241,6 +241,9 @@ void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCou
   if (flows::is_stopped(flow)) {
     return;  // who goes on sending does not keep it alive
   }
+  if (flow.state == FlowState::kTimeWait && packet.protocol == Protocol::kTcp) {
+    count_repeat(flow, now);
+  }
   flow.last_seen_ns = base::to_nanoseconds(now);
   if (!initiator && flow.replies < 255) {
     flow.replies = (flow.replies + 1U) & 0xffU;
@@ -253,6 +256,17 @@ void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCou
   }
   if (packet.protocol == Protocol::kTcp) {
     follow_phase(index, sender, packet.tcp_flags, now);
+  }
+}
+
+// Both ends have said their last word, so what comes after a pause is one that TCP sends again: the
+// end of a stream, or a FIN, was lost. It doubles its pauses (RFC 6298 5.5), and so do we, or the
+// flow would be gone before the segment that its client still waits for has got through.
+void FlowKeeper::count_repeat(Flow& flow, Instant now) {
+  constexpr base::Duration kPause = std::chrono::milliseconds(150);  // Linux: 200 ms (TCP_RTO_MIN)
+  constexpr std::uint8_t kMost = 6;                                  // chosen: two minutes, of 2 s
+  if (now - base::from_nanoseconds(flow.last_seen_ns) >= kPause && flow.repeats < kMost) {
+    ++flow.repeats;
   }
 }
 
@@ -377,7 +391,7 @@ base::Duration FlowKeeper::timeout(const Flow& flow) const {
     case FlowState::kClosing:  // half closed may be for long; the relay knows when it is over
       break;
     case FlowState::kTimeWait:
-      return timeouts_.tcp_time_wait;
+      return timeouts_.tcp_time_wait * (1U << flow.repeats);
   }
   if (flow.attachment != flows::kNone32) {
     return timeouts_.tcp_established;

@@ -221,6 +221,7 @@ class FlowKeeper {
                                                   const Tunnel* wanting, base::Instant now);
   Tenant* most_beyond_its_share();
 
+  static void count_repeat(flows::Flow& flow, base::Instant now);
   void move(flows::FlowIndex index, bool is_first, Tunnel& from, Tunnel& to);
   std::optional<flows::Drop> claim_bindings(flows::FlowIndex index);
   void release_bindings(flows::FlowIndex index);

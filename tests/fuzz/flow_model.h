@@ -36,6 +36,7 @@ struct ModelFlow {
   flows::WireCount up;
   flows::WireCount down;
   unsigned replies = 0;
+  unsigned repeats = 0;
   bool was_open = false;  // TCP: its handshake has been finished
   std::optional<gateway::Wait> waits;
   std::uint64_t place = 0;  // among those that wait for the same: the least is the first
@@ -225,6 +226,10 @@ class FlowModel {
     if (flow.is_stopped()) {
       return;
     }
+    if (flow.is_tcp() && flow.state == flows::FlowState::kTimeWait &&
+        now - flow.seen >= std::chrono::milliseconds(150)) {
+      flow.repeats = std::min(flow.repeats + 1, 6U);
+    }
     flow.seen = now;
     flow.replies += from_initiator ? 0 : 1;
     if (flow.is_tcp()) {
@@ -362,7 +367,7 @@ class FlowModel {
       return timeouts.tcp_handshake;
     }
     if (flow.state == flows::FlowState::kTimeWait) {
-      return timeouts.tcp_time_wait;
+      return timeouts.tcp_time_wait * (1U << flow.repeats);
     }
     if (flow.is_served) {
       return timeouts.tcp_established;

@@ -25,7 +25,7 @@ rules:
   - {{name: nowhere, match: {{destination: 203.0.113.0/24}}, action: reject}}
   - {{name: rest, action: upgrade}}
 nat: {{bindings: 16384}}
-flows: {{max: 16384, timeouts: {{tcp_handshake: 5s, tcp_time_wait: 100ms, udp: 2s, udp_stream: 2s, icmp: 1s, other: 2s}}}}
+flows: {{max: 16384, timeouts: {{tcp_handshake: 5s, tcp_time_wait: 500ms, udp: 2s, udp_stream: 2s, icmp: 1s, other: 2s}}}}
 audit: {{path: {0}/audit/flows.jsonl}}
 telemetry: {{listen: "127.0.0.1:9464"}}
 """ % GUE_PORT
