@@ -63,9 +63,12 @@ std::invoke_result_t<Call, const std::string&> call_gateway(const SocketChoice& 
     return Unexpected{several_runs(runs)};
   }
   if (runs.size() == 1) {
-    return call_gateway({.path = runs.front(), .or_single_run = false}, call);
+    reply = call(runs.front());
   }
-  return Unexpected{no_gateway(reply.error())};
+  if (!reply && reply.error().no_daemon) {
+    return Unexpected{no_gateway(reply.error())};
+  }
+  return reply;
 }
 
 }  // namespace
