@@ -67,6 +67,13 @@ TEST_F(Explain, IsWhatHappens) {
   EXPECT_EQ(said.at("upstream"), server.endpoint().to_string());
 }
 
+TEST(ExplainOfAPing, NamesNoPort) {
+  const GatewayProcess gateway;
+  const ClientNetwork client(gateway.onramp());
+  const auto said = gateway.flowctl({"explain", "icmp 100.64.0.2 > 192.0.2.1"});
+  EXPECT_EQ(said.at("says"), "upgraded: the gateway sends to 192.0.2.1");
+}
+
 TEST_F(Explain, SourceThatTheTunnelMayNotSendFromIsSpoofed) {
   const auto said = explain("tcp 100.64.9.9:4000 > 192.0.2.1:443", {"--tunnel", "laptop-17"});
   EXPECT_EQ(said.at("refusal"), "source_not_allowed");

@@ -176,7 +176,11 @@ class Explainer {
                                  flows::explain(*limit)));
       return;
     }
-    out_.upstream = plan.upstream == base::Endpoint{} ? "" : plan.upstream.to_string();
+    if (plan.upstream != base::Endpoint{}) {
+      const bool has_ports =
+          packet_.protocol == flows::Protocol::kTcp || packet_.protocol == flows::Protocol::kUdp;
+      out_.upstream = has_ports ? plan.upstream.to_string() : plan.upstream.address.to_string();
+    }
     out_.to_tunnel = plan.peer_tunnel == flows::kNone32 ? "" : tunnel_name(plan.peer_tunnel);
     out_.says = says(decision);
     say_marks();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "gateway/log.h"
+#include "gateway/log_value.h"
 
 namespace gateway {
 
@@ -23,8 +24,9 @@ flows::Drop PingUpgrade::refusal_of(int error) {
     return flows::Drop::kNoDescriptor;
   }
   if (!std::exchange(said_forbidden_, true)) {
-    log_warn("ping refused error=\"{}\"",
-             "net.ipv4.ping_group_range does not include a group of the gateway");
+    log_warn("ping refused error={} cure={}",
+             LogValue{"net.ipv4.ping_group_range does not include a group of the gateway"},
+             LogValue{"as root: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\""});
   }
   return flows::Drop::kPingForbidden;
 }
