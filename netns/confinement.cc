@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <optional>
+#include <utility>
 
 #include "netns/every_thread.h"
 #include "netns/seccomp.h"
@@ -40,7 +41,9 @@ base::SysResult<void> filter_calls(Role role, Enforcement enforcement) {
 #ifdef LIFTGATE_SANITIZED
   (void)role;
   (void)enforcement;
-  return Unexpected{base::failure("a build with sanitizers has no system call filter")};
+  base::Error lack = base::failure("a build with sanitizers has no system call filter");
+  lack.cure = "Use a Release build to serve with";
+  return Unexpected{std::move(lack)};
 #else
   return allow_only(role, enforcement, Threads::kAll);
 #endif

@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   if (const auto status = netns::helper_main(argc, argv)) {
     return *status;
   }
+  std::signal(SIGHUP, SIG_DFL);   // whoever started us under nohup(1) has our programs ignore it
   std::signal(SIGPIPE, SIG_IGN);  // a peer that has gone is an error code, as in the gateway
   testing::InitGoogleTest(&argc, argv);
   testing::AddGlobalTestEnvironment(new OwnNetwork);

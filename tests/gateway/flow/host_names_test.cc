@@ -50,7 +50,8 @@ TEST_F(HostNamesTest, AnAddressKeepsAFewOfItsNames) {
     names_.learn(1, answer(name, kAddress), start_);
   }
   std::vector<std::string> known;
-  for (const KnownNames::Name& name : names_.all(1, kAddress, start_).all()) {
+  const KnownNames names = names_.all(1, kAddress, start_);
+  for (const KnownNames::Name& name : names.all()) {
     known.emplace_back(name.text);
   }
   EXPECT_EQ(known, (std::vector<std::string>{"five", "four", "two", "three"}));
