@@ -130,15 +130,15 @@ std::vector<IpAddress> HostNames::addresses(std::uint32_t tenant, std::string_vi
   if (!index || of_tenant == tenants_.end()) {
     return addresses;
   }
-  OfTenant& tenants = of_tenant->second;
-  auto told = tenants.by_name.lower_bound({*index, IpAddress{}});
-  while (told != tenants.by_name.end() && told->first == *index && addresses.size() < most) {
+  OfTenant& known_to = of_tenant->second;
+  auto told = known_to.by_name.lower_bound({*index, IpAddress{}});
+  while (told != known_to.by_name.end() && told->first == *index && addresses.size() < most) {
     const IpAddress address = (told++)->second;
-    const auto& known = tenants.by_address.at(address).names;
+    const auto& known = known_to.by_address.at(address).names;
     if (now < std::ranges::find(known, *index, &Named::name)->until) {
       addresses.push_back(address);
     } else {
-      forget(tenants, address, *index);
+      forget(known_to, address, *index);
     }
   }
   return addresses;

@@ -52,9 +52,7 @@ SeqpacketTunnel::SeqpacketTunnel(TunnelInfo info, Tenant& tenant, base::Fd socke
 SeqpacketTunnel::~SeqpacketTunnel() {
   turns_.forget(*this);
   loop_.unwatch(socket_, *this);
-  for (std::size_t left = queue_.size(); left > 0; --left) {
-    drop(Drop::kTunnelWriteFailed);  // the peer left, or is asked to, before it has read them
-  }
+  drop(Drop::kTunnelWriteFailed, queue_.size());  // the peer left, or is asked to, without them
   // A socket that is closed with packets unread shows its peer ECONNRESET (unix_release_sock() in
   // net/unix/af_unix.c), and who gives up at that has not read our last RSTs.
   ::shutdown(socket_.get(), SHUT_RD);
@@ -132,8 +130,10 @@ FairTurns::Source::Served SeqpacketTunnel::serve() {
   return served;
 }
 
-flows::WireCount SeqpacketTunnel::drop(Drop reason) {
-  sink_.dropped(*this, reason);
+flows::WireCount SeqpacketTunnel::drop(Drop reason, std::size_t packets) {
+  for (; packets > 0; --packets) {
+    sink_.dropped(*this, reason);
+  }
   return {};
 }
 
@@ -199,9 +199,7 @@ std::size_t SeqpacketTunnel::send_datagrams(std::span<const std::span<const std:
         ::sendmmsg(socket_.get(), messages.data(), static_cast<unsigned>(datagrams.size()),
                    MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) {
-      for (std::size_t lost = 0; lost < datagrams.size(); ++lost) {
-        drop(Drop::kTunnelWriteFailed);
-      }
+      drop(Drop::kTunnelWriteFailed, datagrams.size());
       return 0;
     }
     taken = static_cast<std::size_t>(std::max(sent, 0));
@@ -210,9 +208,7 @@ std::size_t SeqpacketTunnel::send_datagrams(std::span<const std::span<const std:
   while (taken < datagrams.size() && queue(datagrams[taken])) {
     ++taken;
   }
-  for (std::size_t lost = taken; lost < datagrams.size(); ++lost) {
-    drop(Drop::kTunnelQueueFull);
-  }
+  drop(Drop::kTunnelQueueFull, datagrams.size() - taken);
   return taken;
 }
 

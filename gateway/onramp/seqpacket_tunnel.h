@@ -41,7 +41,7 @@ class SeqpacketTunnel final : public Tunnel, private EventLoop::Handler, private
   std::size_t send_datagrams(std::span<const std::span<const std::byte>> datagrams);
   bool queue(std::span<const std::byte> datagram);
   void drain_queue();
-  flows::WireCount drop(flows::Drop reason);
+  flows::WireCount drop(flows::Drop reason, std::size_t packets = 1);
 
   base::Fd socket_;
   std::string reply_;

@@ -18,7 +18,8 @@
 // nobody else there, a tenth of the time is all that is left for opening.
 //
 // Connections that a published port has accepted are not held back, but what they cost is taken
-// from the same part.
+// from the same part. Flows of datagrams that begin outside, at a published port or beside one of a
+// tunnel's, do not wait: they are refused while there is no time.
 #pragma once
 
 #include <algorithm>
