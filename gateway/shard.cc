@@ -37,7 +37,7 @@ SysResult<std::unique_ptr<Shard>> Shard::create(const Place& place) {
   if (!region) {
     return Unexpected{region.error()};
   }
-  auto sandbox = SandboxLink::make(place.settings.io.tun_offload, place.settings.confine);
+  auto sandbox = SandboxLink::make(place.settings.io, place.settings.confine);
   if (!sandbox) {
     return Unexpected{sandbox.error()};
   }
@@ -67,7 +67,8 @@ Shard::Shard(const Place& place, EventLoop loop, FlowRegion region, Fd timer, fl
       path_(loop_, flows_, rulings_, hooks_, sandbox_, place.addresses,
             {place.settings.flows.timeouts.fragments, {seed.low, seed.high}}),
       downgrade_(flows_, sandbox_),
-      upgrade_(loop_, flows_, sandbox_, downgrade_, place.settings.handshake, {seed.low, seed.high},
+      upgrade_(loop_, flows_, sandbox_, downgrade_, place.settings.handshake,
+               CongestionControl::of_host(place.settings.io.pace_nearby), {seed.low, seed.high},
                path_),
       udp_(loop_, flows_, arena_, place.settings.udp.filter, {seed.low, seed.high}, path_),
       ping_(loop_, flows_, arena_, {seed.low, seed.high}, path_),

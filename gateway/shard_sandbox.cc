@@ -81,7 +81,7 @@ void Shard::retire_upgraded(EndReason reason, const std::function<bool(FlowIndex
 
 // Without a sandbox no flow can be upgraded, so the shard waits for it: some ten milliseconds.
 void Shard::restore_sandbox() {
-  auto sandbox = SandboxLink::make(settings_.io.tun_offload, settings_.confine);
+  auto sandbox = SandboxLink::make(settings_.io, settings_.confine);
   if (!sandbox) {
     log_error("sandbox not restarted error={}", LogValue{sandbox.error().message()});
     return;

@@ -460,6 +460,9 @@ void describe(V& v, IoSettings& io) {
           "Checksums and segmentation are left out where a TUN device is in between.");
   v.value("udp_offload", io.udp_offload, BoolKind{},
           "GUE: many datagrams in one call, each way (UDP_GRO, UDP_SEGMENT).");
+  v.value("pace_nearby", io.pace_nearby, BoolKind{},
+          "Paces what clients within a millisecond get, too, where the host's congestion control\n"
+          "paces (bbr). They are slower with it.");
 }
 
 template <class V>

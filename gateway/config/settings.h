@@ -270,6 +270,7 @@ struct IoSettings {
   bool coalesce = true;
   bool tun_offload = true;
   bool udp_offload = true;
+  bool pace_nearby = false;
 
   friend bool operator==(const IoSettings&, const IoSettings&) = default;
 };

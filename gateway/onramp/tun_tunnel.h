@@ -18,6 +18,7 @@ class TunTunnel final : public Tunnel, private EventLoop::Handler {
 
   base::SysResult<void> start();
   flows::WireCount send(const RawPacket& packet, const flows::Packet& parsed) override;
+  [[nodiscard]] bool is_on_this_host() const override { return true; }
 
  private:
   void on_ready(std::uint32_t events) override;

@@ -64,6 +64,9 @@ class Tunnel {
   /// that flow came from it: a peer that has moved.
   [[nodiscard]] virtual bool may_take_over(const Tunnel& /*owner*/) const { return false; }
 
+  /// Whether its peer is this kernel itself, whatever a round trip may take at a busy moment.
+  [[nodiscard]] virtual bool is_on_this_host() const { return false; }
+
   /// Whether the peer may send from `address` (RFC 2827): one of its own, else of its tenant's.
   [[nodiscard]] bool may_send_from(const base::IpAddress& address) const {
     const auto& allowed = info_.addresses.empty() ? tenant_.settings.sources : info_.addresses;

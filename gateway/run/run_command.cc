@@ -37,6 +37,7 @@
 #include "gateway/run/ignored_settings.h"
 #include "gateway/run/resolvers.h"
 #include "gateway/run/supervisor.h"
+#include "gateway/upgrade/congestion_control.h"
 #include "gateway/upgrade/socket_marks.h"
 #include "netns/process.h"
 #include "netns/sandbox.h"
@@ -81,6 +82,7 @@ netns::SandboxConfig sandbox_of(const Inside& inside, const ResolverPlan& resolv
   config.tun.offload = settings.io.tun_offload;
   config.tun.addresses = {{inside.v4, kPrefixV4}, {inside.v6, kPrefixV6}};
   config.tun.mtu_bytes = inside.mtu_bytes;
+  CongestionControl::of_host(settings.io.pace_nearby).add_to(config);
   config.mount_namespace = true;
   if (!resolvers.resolv_conf.empty()) {
     config.files = {{.path = kResolvConf, .content = resolvers.resolv_conf}};

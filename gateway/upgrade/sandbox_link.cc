@@ -12,6 +12,7 @@
 #include "gateway/log_value.h"
 #include "gateway/loop/tcp_socket.h"
 #include "gateway/onramp/tun_reader.h"
+#include "gateway/upgrade/congestion_control.h"
 
 namespace gateway {
 
@@ -35,9 +36,9 @@ SandboxLink::~SandboxLink() {
   uninstall();
 }
 
-SysResult<netns::Sandbox> SandboxLink::make(bool offload, Confine confine) {
+SysResult<netns::Sandbox> SandboxLink::make(const IoSettings& io, Confine confine) {
   netns::SandboxConfig config;
-  config.tun.offload = offload;
+  config.tun.offload = io.tun_offload;
   config.enforcement = enforcement_of(confine);
   config.tun.addresses = {{plan_v4(1), 15}, {plan_v6(1), 64}};
   config.tun.mtu_bytes = kTunMtuBytes;
@@ -47,6 +48,7 @@ SysResult<netns::Sandbox> SandboxLink::make(bool offload, Confine confine) {
   // burst of upgrades must not fall back to cookies, which lose the SYN's options.
   config.sysctls = {{.name = "net/ipv4/tcp_max_syn_backlog", .value = "65535"},
                     {.name = "net/ipv4/tcp_syncookies", .value = "0", .optional = true}};
+  CongestionControl::of_host(io.pace_nearby).add_to(config);
   return netns::Sandbox::start(config);
 }
 

@@ -56,9 +56,9 @@ class SandboxLink {
   SandboxLink(const SandboxLink&) = delete;
   SandboxLink& operator=(const SandboxLink&) = delete;
 
-  /// Makes a sandbox for install(). Any thread; blocks for some ten milliseconds. With `offload`
+  /// Makes a sandbox for install(). Any thread; blocks for some ten milliseconds. With tun_offload
   /// its TUN gives super-segments without checksums.
-  static base::SysResult<netns::Sandbox> make(bool offload, Confine confine);
+  static base::SysResult<netns::Sandbox> make(const IoSettings& io, Confine confine);
   base::SysResult<void> install(netns::Sandbox sandbox);
   /// Gives the sandbox up: everything of it is closed.
   void uninstall();

@@ -30,13 +30,14 @@ using flows::FlowState;
 using flows::Unreachable;
 
 TcpUpgrade::TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox,
-                       TcpDowngrade& downgrade, Handshake handshake, base::SipKey seed,
-                       Owner& owner)
+                       TcpDowngrade& downgrade, Handshake handshake,
+                       CongestionControl congestion_control, base::SipKey seed, Owner& owner)
     : loop_(loop),
       flows_(flows),
       sandbox_(sandbox),
       downgrade_(downgrade),
       handshake_(handshake),
+      congestion_control_(std::move(congestion_control)),
       owner_(owner),
       source_ports_(local_port_range(), seed) {}
 
@@ -346,6 +347,9 @@ void TcpUpgrade::dial_answered(Session& session) {
     return;
   }
   measure_dial(session, FlowHistogram::kDialConnected);
+  if (flows::is_downgraded(flows_[session.flow])) {  // through the sandbox, to a tunnel's peer
+    congestion_control_.choose_for(session.upstream);
+  }
   if (hooks_ != nullptr) {
     hooks_->established(session.flow, session.upstream);
   }
@@ -417,6 +421,7 @@ void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
     return;
   }
   session->syn.reset();
+  choose_congestion_control(flow, client);
   session->client = std::move(client);
   flows_.set_state(flow, FlowState::kEstablished, loop_.now());
   if (!lets_in(*session)) {
@@ -426,6 +431,13 @@ void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
     start_relay(*session);
   } else {
     dial(*session);
+  }
+}
+
+void TcpUpgrade::choose_congestion_control(FlowIndex flow, const Fd& client) {
+  const Tunnel* tunnel = flows_.tunnel(flows_[flow].tunnel);
+  if (tunnel == nullptr || !tunnel->is_on_this_host()) {
+    congestion_control_.choose_for(client);
   }
 }
 

@@ -40,6 +40,7 @@
 #include "gateway/opening/time_share.h"
 #include "gateway/relay/pipe_pool.h"
 #include "gateway/relay/tcp_relay.h"
+#include "gateway/upgrade/congestion_control.h"
 #include "gateway/upgrade/held_syn.h"
 #include "gateway/upgrade/lent_sockets.h"
 #include "gateway/upgrade/sandbox_link.h"
@@ -65,7 +66,8 @@ class TcpUpgrade final {
   };
 
   TcpUpgrade(EventLoop& loop, FlowKeeper& flows, SandboxLink& sandbox, TcpDowngrade& downgrade,
-             Handshake handshake, base::SipKey seed, Owner& owner);
+             Handshake handshake, CongestionControl congestion_control, base::SipKey seed,
+             Owner& owner);
   ~TcpUpgrade();
 
   /// Before the first flow; without, no app is asked.
@@ -168,6 +170,8 @@ class TcpUpgrade final {
   void measure_dial(const Session& session, FlowHistogram result);
   void dial_failed(Session& session, int error, flows::Drop lack = flows::Drop::kNoDescriptor);
   void end_dial(Session& session);
+  // `client` has connected: whether it gets the congestion control of those who are far.
+  void choose_congestion_control(flows::FlowIndex flow, const base::Fd& client);
   void start_relay(Session& session);
   void set_bounds(Session& session);
   // An app relays, and given_back() follows.
@@ -180,6 +184,7 @@ class TcpUpgrade final {
   SandboxLink& sandbox_;
   TcpDowngrade& downgrade_;
   Handshake handshake_;
+  CongestionControl congestion_control_;
   Owner& owner_;
   HookDesk* hooks_ = nullptr;
   Bandwidths* bandwidths_ = nullptr;

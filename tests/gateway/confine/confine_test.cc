@@ -94,7 +94,7 @@ TEST_F(ConfineGateway, StillStartsASandbox) {
     if (pid == 0) {
       const auto in_force =
           netns::confine({.role = role, .files = files_of_gateway(settings(), {})});
-      auto sandbox = SandboxLink::make(true, Confine::kAuto);
+      auto sandbox = SandboxLink::make(IoSettings{}, Confine::kAuto);
       if (!sandbox) {
         ::write(STDERR_FILENO, sandbox.error().message().c_str(), sandbox.error().message().size());
         ::_exit(2);
