@@ -180,8 +180,8 @@ class FlowKeeper {
   }
   /// One of them, as long as there are any.
   [[nodiscard]] static std::optional<flows::FlowIndex> any_of(const Tunnel& tunnel) {
-    const auto own = FlowLists::newest(tunnel.flows);
-    return own ? own : FlowLists::newest(tunnel.peer_flows);
+    const auto own = FlowLists::oldest(tunnel.flows);
+    return own ? own : FlowLists::oldest(tunnel.peer_flows);
   }
   /// The name of its destination; empty where no name server gave one.
   [[nodiscard]] std::string_view host(const flows::Flow& flow) const {

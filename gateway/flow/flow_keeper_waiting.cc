@@ -22,7 +22,7 @@ constexpr int kLooks = 8;
 
 std::uint64_t all_waiting(const Tenant& tenant) {
   std::uint64_t all = 0;
-  for (const WaitingLine& line : tenant.waiting) {
+  for (const FlowList& line : tenant.waiting) {
     all += line.size;
   }
   return all;
@@ -87,9 +87,8 @@ std::optional<FlowIndex> FlowKeeper::longest_waiting(Tenant& tenant, std::span<c
   for (int looks = 0; looks < kLooks; ++looks) {
     std::optional<FlowIndex> oldest;
     for (const Wait kind : kinds) {
-      const WaitingLine& line = tenant.waiting[static_cast<std::size_t>(kind)];
-      const FlowIndex first{line.oldest};
-      if (line.size > 0 && (!oldest || table_[first].created_ns < table_[*oldest].created_ns)) {
+      const auto first = FlowLists::oldest(tenant.waiting[static_cast<std::size_t>(kind)]);
+      if (first && (!oldest || table_[*first].created_ns < table_[*oldest].created_ns)) {
         oldest = first;
       }
     }

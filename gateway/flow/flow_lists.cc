@@ -15,24 +15,27 @@ FlowLists::FlowLists(std::uint32_t capacity)
 
 void FlowLists::add(FlowList& list, FlowIndex flow) {
   Link& link = links_[number(flow)];
-  CHECK(link.previous == 0);
-  link = {.next = list.first, .previous = kFirst};
-  if (list.first != kNone32) {
-    links_[list.first].previous = number(flow) + 1;
-  }
-  list.first = number(flow);
+  CHECK(link.older == 0);
+  link = {.older = list.newest == kNone32 ? kOldest : list.newest + 1, .newer = kNone32};
+  (list.newest == kNone32 ? list.oldest : links_[list.newest].newer) = number(flow);
+  list.newest = number(flow);
   ++list.size;
 }
 
 void FlowLists::remove(FlowList& list, FlowIndex flow) {
   Link& link = links_[number(flow)];
-  CHECK(link.previous != 0);
-  CHECK(link.previous != kFirst || list.first == number(flow));
-  (link.previous == kFirst ? list.first : links_[link.previous - 1].next) = link.next;
-  if (link.next != kNone32) {
-    links_[link.next].previous = link.previous;
+  const bool is_oldest = link.older == kOldest;
+  const bool is_newest = link.newer == kNone32;
+  CHECK(link.older != 0);
+  CHECK(!is_oldest || list.oldest == number(flow));
+  CHECK(!is_newest || list.newest == number(flow));
+  (is_oldest ? list.oldest : links_[link.older - 1].newer) = link.newer;
+  if (is_newest) {
+    list.newest = is_oldest ? kNone32 : link.older - 1;
+  } else {
+    links_[link.newer].older = link.older;
   }
-  link.previous = 0;
+  link.older = 0;
   --list.size;
 }
 

@@ -1,4 +1,5 @@
-// FlowLists: lists of flows, of which each flow is in at most one; a tunnel's, for one.
+// FlowLists: lists of flows in the order in which they came, of which each flow is in at most one;
+// a tunnel's, for one.
 //
 // They are linked through an array beside the flow table, so that a flow joins and leaves, and a
 // list is walked, at the same cost whether the table holds one flow or a million.
@@ -16,7 +17,8 @@ namespace gateway {
 
 /// Empty when it is new. A copy of it is the list from then on, and the original is none any more.
 struct FlowList {
-  std::uint32_t first = flows::kNone32;
+  std::uint32_t oldest = flows::kNone32;
+  std::uint32_t newest = flows::kNone32;
   std::uint32_t size = 0;
 };
 
@@ -26,32 +28,32 @@ class FlowLists {
   /// For flows with indices below `capacity`, which is at most 2^31.
   explicit FlowLists(std::uint32_t capacity);
 
-  /// It is in none of these lists yet.
+  /// Behind all others. It is in none of these lists yet.
   void add(FlowList& list, flows::FlowIndex flow);
   /// It is in this one.
   void remove(FlowList& list, flows::FlowIndex flow);
 
-  /// The one that was added last.
-  [[nodiscard]] static std::optional<flows::FlowIndex> newest(const FlowList& list) {
-    return list.size == 0 ? std::nullopt : std::optional(flows::FlowIndex{list.first});
+  /// The one that was added first.
+  [[nodiscard]] static std::optional<flows::FlowIndex> oldest(const FlowList& list) {
+    return list.size == 0 ? std::nullopt : std::optional(flows::FlowIndex{list.oldest});
   }
-  /// Calls `visit(FlowIndex)` for each. `visit` may remove the flow that it is called for, and
-  /// changes nothing else.
+  /// Calls `visit(FlowIndex)` for each, the oldest first. `visit` may remove the flow that it is
+  /// called for, and changes nothing else.
   template <class Visit>
   void for_each(const FlowList& list, Visit visit) const {
-    for (std::uint32_t at = list.first; at != flows::kNone32;) {
-      const std::uint32_t next = links_[at].next;
+    for (std::uint32_t at = list.oldest; at != flows::kNone32;) {
+      const std::uint32_t next = links_[at].newer;
       visit(flows::FlowIndex{at});
       at = next;
     }
   }
 
  private:
-  static constexpr std::uint32_t kFirst = flows::kNone32;
+  static constexpr std::uint32_t kOldest = flows::kNone32;
 
   struct Link {
-    std::uint32_t next;
-    std::uint32_t previous;  // kFirst, else an index and one; 0: it is in no list
+    std::uint32_t older;  // kOldest, else an index and one; 0: it is in no list
+    std::uint32_t newer;
   };
   struct Free {
     void operator()(Link* links) const { std::free(links); }

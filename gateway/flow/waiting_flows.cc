@@ -6,7 +6,6 @@ namespace gateway {
 
 using flows::FlowIndex;
 using flows::FlowState;
-using flows::kNone32;
 
 std::optional<Wait> wait_of(const flows::Flow& flow, std::optional<Wait> before) {
   if (flows::is_denied(flow)) {
@@ -32,30 +31,21 @@ std::optional<Wait> wait_of(const flows::Flow& flow, std::optional<Wait> before)
 
 // calloc, because the kernel's zeros cost nothing until they are touched.
 WaitingFlows::WaitingFlows(std::uint32_t capacity)
-    : links_(static_cast<Link*>(std::calloc(capacity, sizeof(Link)))) {
-  CHECK(links_ != nullptr);
+    : lists_(capacity), waits_(static_cast<std::uint8_t*>(std::calloc(capacity, 1))) {
+  CHECK(waits_ != nullptr);
 }
 
 void WaitingFlows::add(WaitingLines& lines, FlowIndex flow, Wait wait) {
-  Link& link = links_[number(flow)];
-  CHECK(link.wait == 0);
-  WaitingLine& line = lines[static_cast<std::size_t>(wait)];
-  link = {.older = line.newest,
-          .newer = kNone32,
-          .wait = static_cast<std::uint8_t>(static_cast<unsigned>(wait) + 1)};
-  (line.newest == kNone32 ? line.oldest : links_[line.newest].newer) = number(flow);
-  line.newest = number(flow);
-  ++line.size;
+  CHECK(!find(flow));
+  lists_.add(lines[static_cast<std::size_t>(wait)], flow);
+  waits_[number(flow)] = static_cast<std::uint8_t>(static_cast<unsigned>(wait) + 1);
 }
 
 void WaitingFlows::remove(WaitingLines& lines, FlowIndex flow) {
-  Link& link = links_[number(flow)];
-  CHECK(link.wait != 0);
-  WaitingLine& line = lines[link.wait - 1U];
-  (link.older == kNone32 ? line.oldest : links_[link.older].newer) = link.newer;
-  (link.newer == kNone32 ? line.newest : links_[link.newer].older) = link.older;
-  link.wait = 0;
-  --line.size;
+  const auto wait = find(flow);
+  CHECK(wait);
+  lists_.remove(lines[static_cast<std::size_t>(*wait)], flow);
+  waits_[number(flow)] = 0;
 }
 
 }  // namespace gateway

@@ -13,8 +13,7 @@
 // that wants the place, nothing gives way that has waited for less than kLeastWait: the new flow is
 // refused instead. Otherwise a client would chase its own flows before they could be answered.
 //
-// The lines are linked through an array beside the flow table, so that whatever happens to a flow
-// costs the same for one and for a million. tests/gateway/flow/waiting_flows_test.cc states this.
+// tests/gateway/flow/waiting_flows_test.cc states this.
 #pragma once
 
 #include <array>
@@ -25,6 +24,7 @@
 
 #include "base/time.h"
 #include "flows/flow.h"
+#include "gateway/flow/flow_lists.h"
 
 namespace gateway {
 
@@ -36,14 +36,8 @@ enum class Wait : std::uint8_t {
 };
 inline constexpr std::size_t kWaitCount = 3;
 
-/// Of one tenant and one Wait. Empty when it is new.
-struct WaitingLine {
-  std::uint32_t oldest = flows::kNone32;
-  std::uint32_t newest = flows::kNone32;
-  std::uint32_t size = 0;
-};
-
-using WaitingLines = std::array<WaitingLine, kWaitCount>;
+/// Of one tenant, the line of each Wait.
+using WaitingLines = std::array<FlowList, kWaitCount>;
 
 [[nodiscard]] inline std::uint32_t waiting_in(const WaitingLines& lines, Wait wait) {
   return lines[static_cast<std::size_t>(wait)].size;
@@ -61,7 +55,7 @@ class WaitingFlows {
   explicit WaitingFlows(std::uint32_t capacity);
 
   [[nodiscard]] std::optional<Wait> find(flows::FlowIndex flow) const {
-    const std::uint8_t wait = links_[number(flow)].wait;
+    const std::uint8_t wait = waits_[number(flow)];
     return wait == 0 ? std::nullopt : std::optional(Wait(wait - 1));
   }
   /// Behind all others. It waits for nothing yet.
@@ -70,15 +64,12 @@ class WaitingFlows {
   void remove(WaitingLines& lines, flows::FlowIndex flow);
 
  private:
-  struct Link {
-    std::uint32_t older, newer;
-    std::uint8_t wait;  // a Wait and one; 0: none
-  };
   struct Free {
-    void operator()(Link* links) const { std::free(links); }
+    void operator()(std::uint8_t* waits) const { std::free(waits); }
   };
 
-  std::unique_ptr<Link[], Free> links_;  // by flow index
+  FlowLists lists_;
+  std::unique_ptr<std::uint8_t[], Free> waits_;  // by flow index: a Wait and one; 0: none
 };
 
 }  // namespace gateway

@@ -23,7 +23,7 @@ TEST(FlowLists, NewListIsEmpty) {
   const FlowLists lists(4);
   const FlowList list;
   EXPECT_EQ(list.size, 0U);
-  EXPECT_EQ(FlowLists::newest(list), std::nullopt);
+  EXPECT_EQ(FlowLists::oldest(list), std::nullopt);
   EXPECT_TRUE(walk(lists, list).empty());
 }
 
@@ -41,7 +41,7 @@ TEST(FlowLists, FlowsMayLeaveWhileTheyAreVisited) {
     }
   });
   EXPECT_EQ(visited, 8U);
-  EXPECT_EQ(walk(lists, list), (std::vector<std::uint32_t>{7, 5, 3, 1}));
+  EXPECT_EQ(walk(lists, list), (std::vector<std::uint32_t>{1, 3, 5, 7}));
 }
 
 TEST(FlowLists, DoWhatPlainListsDoWhateverHappens) {
@@ -60,7 +60,7 @@ TEST(FlowLists, DoWhatPlainListsDoWhateverHappens) {
     }
     if (to < model.size()) {
       lists.add(tested[to], FlowIndex{flow});
-      model[to].push_front(flow);
+      model[to].push_back(flow);
     }
     is_in[flow] = to;
     const std::size_t looked_at = dice() % model.size();
