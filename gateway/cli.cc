@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <iostream>
 #include <memory>
 #include <string_view>
@@ -19,6 +18,7 @@
 #include "gateway/inspect/spelling.h"
 #include "gateway/log.h"
 #include "gateway/reload/reload_command.h"
+#include "gateway/run/publish_option.h"
 #include "gateway/serve/serve_command.h"
 
 namespace gateway {
@@ -47,7 +47,7 @@ telemetry.listen, and a log.level below warn, since standard error is the comman
 Examples:
   liftgate run -- make test
   liftgate run --audit flows.jsonl -- npm install
-  liftgate run --publish 8080:80 -- nginx -g 'daemon off;'
+  liftgate run -p 8080:80 -- nginx -g 'daemon off;'
   liftgate run --config ci.yaml --map-host 10.0.2.2 -- ./integration-tests)";
 constexpr const char* kServeExamples =
     R"(Examples:
@@ -158,14 +158,15 @@ Parser::Parser() {
   app.require_subcommand(1);
 
   run = add(app, "run",
-            "liftgate run [--config FILE] [--publish [ADDR:]HOSTPORT:PORT[/tcp|/udp]]...\n"
+            "liftgate run [--config FILE] [-p|--publish [ADDR:]HOSTPORT:PORT[/tcp|/udp]]...\n"
             "                    [--map-host ADDR] [--audit FILE] -- CMD [ARG...]",
             "Run a command in a network of its own", kRunExamples);
   take_config(run);
-  run->add_option("--publish", publish,
+  run->add_option("-p,--publish", publish,
                   "A port of this host that leads to one inside: of every address, v4 and v6,\n"
-                  "unless ADDR is given; HOSTPORT 0: the kernel chooses, and it is said")
-      ->type_name("[ADDR:]HOSTPORT:PORT[/tcp|/udp]")
+                  "unless ADDR is given; HOSTPORT 0: the kernel chooses, and it is said;\n"
+                  "8000-8009:9000-9009: ten of them")
+      ->type_name(std::string(kPublishUsage))
       ->allow_extra_args(false);
   run->add_option("--map-host", map_host, "The address that stands for this host's loopback inside")
       ->type_name("ADDR");
@@ -311,7 +312,7 @@ struct RunWords {
   Words command;
 };
 RunWords split_run(const Words& arguments) {
-  static constexpr std::array<std::string_view, 4> kWithValue = {"--config", "--publish",
+  static constexpr std::array<std::string_view, 5> kWithValue = {"--config", "-p", "--publish",
                                                                  "--map-host", "--audit"};
   std::size_t end = 1;
   while (end < arguments.size() && arguments[end].starts_with('-') && arguments[end] != "--") {
@@ -324,72 +325,19 @@ RunWords split_run(const Words& arguments) {
   return {Words(arguments.begin(), cut), Words(dashes ? cut + 1 : cut, arguments.end())};
 }
 
-std::optional<base::Port> port_of(std::string_view text) {
-  std::uint16_t value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed != std::errc() || end != text.data() + text.size() || value == 0) {
-    return std::nullopt;
-  }
-  return base::Port{value};
-}
-
-// "8080", "127.0.0.1:8080", "[::1]:8080"
-bool read_host_side(std::string_view text, PublishedPort& port) {
-  if (const auto endpoint = base::Endpoint::parse(text)) {
-    port.address = endpoint->address;
-    port.host = endpoint->port;
-    return true;
-  }
-  const auto number = text == "0" ? std::optional(base::Port{0}) : port_of(text);
-  port.host = number.value_or(base::Port{0});
-  return number.has_value();
-}
-
-std::optional<PublishedPort> published_port(std::string_view text) {
-  PublishedPort port;
-  if (const std::size_t slash = text.find('/'); slash != std::string_view::npos) {
-    const std::string_view protocol = text.substr(slash + 1);
-    if (protocol != "tcp" && protocol != "udp") {
-      return std::nullopt;
-    }
-    port.protocol = protocol == "udp" ? flows::Protocol::kUdp : flows::Protocol::kTcp;
-    text = text.substr(0, slash);
-  }
-  const std::size_t colon = text.rfind(':');
-  const auto inside =
-      colon == std::string_view::npos ? std::nullopt : port_of(text.substr(colon + 1));
-  if (!inside || !read_host_side(text.substr(0, colon), port)) {
-    return std::nullopt;
-  }
-  port.inside = *inside;
-  return port;
-}
-
-// Whether one socket would be in the way of the other.
-bool collide(const PublishedPort& one, const PublishedPort& other) {
-  static const auto is_any = [](const std::optional<base::IpAddress>& address) {
-    return !address || *address == *base::IpAddress::parse("0.0.0.0") ||
-           *address == *base::IpAddress::parse("::");
-  };
-  const bool of_one_family =
-      !one.address || !other.address || one.address->is_v4() == other.address->is_v4();
-  return one.protocol == other.protocol && one.host == other.host && number(one.host) != 0 &&
-         of_one_family &&
-         (is_any(one.address) || is_any(other.address) || one.address == other.address);
-}
-
 // What CLI11 has put down as text.
 std::optional<CommandLineAnswer> read_run_options(Parser& parser, Words command) {
   static const std::string kRun = "liftgate run";
   for (const std::string& text : parser.publish) {
-    const auto port = published_port(text);
-    if (!port) {
-      return usage_error(kRun,
-                         "--publish takes [ADDR:]HOSTPORT:PORT[/tcp|/udp], got " + in_quotes(text));
+    const auto ports = parse_published(text);
+    if (!ports) {
+      return usage_error(kRun, "--publish takes " + std::string(kPublishUsage) +
+                                   ", both ports or two ranges of one length, got " +
+                                   in_quotes(text));
     }
-    std::vector<PublishedPort>& before = parser.chosen.publish;
-    const auto same =
-        std::ranges::find_if(before, [&](const PublishedPort& one) { return collide(one, *port); });
+    std::vector<PublishedPorts>& before = parser.chosen.publish;
+    const auto same = std::ranges::find_if(
+        before, [&](const PublishedPorts& one) { return collide(one, *ports); });
     if (same != before.end()) {
       const auto at = static_cast<std::size_t>(same - before.begin());
       return usage_error(kRun, "--publish " + in_quotes(text) + " and " +
@@ -397,7 +345,7 @@ std::optional<CommandLineAnswer> read_run_options(Parser& parser, Words command)
                                    " are the same port of this host; choose another for one of "
                                    "them, or 0");
     }
-    before.push_back(*port);
+    before.push_back(*ports);
   }
   if (parser.chosen.audit_path == "-") {
     return usage_error(

@@ -27,7 +27,7 @@ struct CommandLine {
   Command command{};
   std::string config_path;  // empty: the defaults
   std::string audit_path;
-  std::vector<PublishedPort> publish;
+  std::vector<PublishedPorts> publish;
   std::optional<base::IpAddress> map_host;
   std::vector<std::string> words;  // kRun: the command to run
   bool json = false;               // kDoctor, kHooks

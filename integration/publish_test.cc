@@ -143,6 +143,25 @@ TEST(Publish, CurlFromTheHostReachesTheCommandAtEveryAddress) {
   }
 }
 
+// Of this network, which is the test's own: the kernel would choose no three in a row.
+TEST(Publish, PortsOfARangeLeadToThoseOfTheOther) {
+  const test_support::TempDirectory directory;
+  const Program published = Program::start(
+      {liftgate_program(), "run", "-p", "7001-7003:8001-8003", "--", "sh", "-c",
+       "for p in 8001 8002 8003; do socat TCP4-LISTEN:$p,fork,reuseaddr \"SYSTEM:echo $p\" & done; "
+       "until [ $(ss -Hltn sport ge :8001 and sport le :8003 | wc -l) = 3 ]; do :; done; "
+       "echo ready; wait"},
+      {.environment = {"LIFTGATE_SOCKET=" + directory.file("control.sock")}});
+  ASSERT_TRUE(eventually([&] { return published.out() == "ready\n"; })) << published.err();
+  for (const int n : {1, 2, 3}) {
+    const auto port = static_cast<std::uint16_t>(7000 + n);
+    TcpConnection connection = TcpConnection::connect({address("192.0.2.3"), base::Port{port}});
+    EXPECT_EQ(connection.receive(5), "800" + std::to_string(n) + "\n");
+  }
+  EXPECT_EQ(published.err(), "") << "the user has chosen them";
+  published.signal(SIGTERM);
+}
+
 TEST(Publish, ManyBytesArriveAsTheyWereBothWays) {
   constexpr std::uint64_t kBytes = 300'000'000;
   const std::string wanted = run({"sh", "-c", stream(kBytes) + " | sha256sum"}, kLong).out;

@@ -21,6 +21,21 @@ bool has_no_ipv6(const base::Error& error) {
   return error.code.value() == EAFNOSUPPORT || error.code.value() == EADDRNOTAVAIL;
 }
 
+// One of PublishedPorts.
+struct PublishedPort {
+  std::optional<IpAddress> address;
+  base::Port host;
+  base::Port inside;
+  flows::Protocol protocol;
+};
+
+PublishedPort nth(const PublishedPorts& ports, std::uint32_t n) {
+  const auto behind = [n](base::Port first) {
+    return base::Port{static_cast<std::uint16_t>(number(first) + n)};
+  };
+  return {ports.address, behind(ports.host), behind(ports.inside), ports.protocol};
+}
+
 SysResult<std::vector<OpenedPort>> open_both(const PublishedPort& port,
                                              const InsideAddresses& inside) {
   auto v4 = open_host_port({kAnyV4, port.host}, port.protocol);
@@ -60,20 +75,22 @@ SysResult<std::vector<OpenedPort>> open_one(const PublishedPort& port,
 
 }  // namespace
 
-SysResult<std::vector<OpenedPort>> open_published_ports(const std::vector<PublishedPort>& ports,
+SysResult<std::vector<OpenedPort>> open_published_ports(const std::vector<PublishedPorts>& all,
                                                         const InsideAddresses& inside) {
-  std::vector<OpenedPort> all;
-  for (const PublishedPort& port : ports) {
-    auto opened = open_one(port, inside);
-    if (!opened) {
-      return opened;
-    }
-    for (OpenedPort& one : *opened) {
-      one.kernel_chose = port.host == base::Port{0};
-      all.push_back(std::move(one));
+  std::vector<OpenedPort> every;
+  for (const PublishedPorts& ports : all) {
+    for (std::uint32_t n = 0; n < ports.count; ++n) {
+      auto opened = open_one(nth(ports, n), inside);
+      if (!opened) {
+        return opened;
+      }
+      for (OpenedPort& one : *opened) {
+        one.kernel_chose = ports.host == base::Port{0};
+        every.push_back(std::move(one));
+      }
     }
   }
-  return all;
+  return every;
 }
 
 }  // namespace gateway

@@ -1,6 +1,7 @@
 // `liftgate run --publish`: ports of the host that lead to the command's network.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -11,14 +12,15 @@
 
 namespace gateway {
 
-/// `--publish [ADDR:]HOSTPORT:PORT[/tcp|/udp]`: connections to `host` here reach `inside` there.
-struct PublishedPort {
+/// A `--publish`: connections to `host` here reach `inside` there, to the next port the next one.
+struct PublishedPorts {
   std::optional<base::IpAddress> address{};  // of the host; none: every one, of both families
-  base::Port host{};                         // 0: the kernel chooses
-  base::Port inside{};
+  base::Port host{};                         // the first; 0: the kernel chooses, one only
+  base::Port inside{};                       // the first
   flows::Protocol protocol = flows::Protocol::kTcp;
+  std::uint32_t count = 1;
 
-  friend bool operator==(const PublishedPort&, const PublishedPort&) = default;
+  friend bool operator==(const PublishedPorts&, const PublishedPorts&) = default;
 };
 
 /// A port of the host, and where inside it leads.
@@ -37,6 +39,6 @@ struct InsideAddresses {
 /// Opens them all: each for both families, under one number, unless it names an address or the host
 /// has no IPv6. An IPv4 client reaches the command's IPv4 address, an IPv6 one the other.
 base::SysResult<std::vector<OpenedPort>> open_published_ports(
-    const std::vector<PublishedPort>& ports, const InsideAddresses& inside);
+    const std::vector<PublishedPorts>& all, const InsideAddresses& inside);
 
 }  // namespace gateway

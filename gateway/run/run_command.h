@@ -15,7 +15,7 @@ namespace gateway {
 struct RunOptions {
   Settings settings;
   std::string config_path;  // where they are from, for reloads; empty: nowhere
-  std::vector<PublishedPort> publish;
+  std::vector<PublishedPorts> publish;
   std::optional<base::IpAddress> map_host;  // stands for this host's loopback inside
   std::string audit_path;                   // empty: as the settings say
   std::vector<std::string> command;         // the program and its arguments, at least one word

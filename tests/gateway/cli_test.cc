@@ -164,21 +164,28 @@ TEST(CommandLine, PublishIsRead) {
   };
   using flows::Protocol;
   const auto port = [](std::uint16_t number) { return base::Port{number}; };
-  EXPECT_THAT(published("8080:80"), ElementsAre(PublishedPort{{}, port(8080), port(80)}));
-  EXPECT_THAT(published("8080:80/tcp"), ElementsAre(PublishedPort{{}, port(8080), port(80)}));
-  EXPECT_THAT(published("0:80"), ElementsAre(PublishedPort{{}, port(0), port(80)}));
+  EXPECT_THAT(published("8080:80"), ElementsAre(PublishedPorts{{}, port(8080), port(80)}));
+  EXPECT_THAT(published("8080:80/tcp"), ElementsAre(PublishedPorts{{}, port(8080), port(80)}));
+  EXPECT_THAT(published("0:80"), ElementsAre(PublishedPorts{{}, port(0), port(80)}));
   EXPECT_THAT(published("53:5353/udp"),
-              ElementsAre(PublishedPort{{}, port(53), port(5353), Protocol::kUdp}));
+              ElementsAre(PublishedPorts{{}, port(53), port(5353), Protocol::kUdp}));
   EXPECT_THAT(
       published("127.0.0.1:8080:80"),
-      ElementsAre(PublishedPort{base::IpAddress::parse("127.0.0.1"), port(8080), port(80)}));
+      ElementsAre(PublishedPorts{base::IpAddress::parse("127.0.0.1"), port(8080), port(80)}));
   EXPECT_THAT(published("[::1]:8080:80"),
-              ElementsAre(PublishedPort{base::IpAddress::parse("::1"), port(8080), port(80)}));
+              ElementsAre(PublishedPorts{base::IpAddress::parse("::1"), port(8080), port(80)}));
+  EXPECT_THAT(published("8000-8009:9000-9009/udp"),
+              ElementsAre(PublishedPorts{{}, port(8000), port(9000), Protocol::kUdp, 10}));
+  EXPECT_THAT(parse({"run", "-p", "1-65535:1-65535", "ls"}).publish,
+              ElementsAre(PublishedPorts{{}, port(1), port(1), Protocol::kTcp, 65535}));
 }
 
 TEST(CommandLine, PublishThatIsNoPairOfPortsIsAUsageError) {
-  for (const char* wrong : {"80", "80:0", "80:65536", "80:80/sctp", ":80", "80:", "a:b", "-1:80",
-                            "::1:80:80", "1.2.3:80:80", "65536:80", "80:80/tcp/udp"}) {
+  for (const char* wrong :
+       {"80",        "80:0",          "80:65536",     "80:80/sctp",   ":80",
+        "80:",       "a:b",           "-1:80",        "::1:80:80",    "1.2.3:80:80",
+        "65536:80",  "80:80/tcp/udp", "8000-8009:80", "80:8000-8009", "8009-8000:8009-8000",
+        "0-9:80-89", "80-:80-",       "-:-",          "1-2-3:1-2-3",  "[127.0.0.1]:80:80"}) {
     EXPECT_THAT(usage_error({"run", "--publish", wrong, "ls"}),
                 HasSubstr("--publish takes [ADDR:]HOSTPORT:PORT[/tcp|/udp]"))
         << wrong;
@@ -195,9 +202,12 @@ TEST(CommandLine, PortOfThisHostIsPublishedOnce) {
       "for one of them, or 0; see `liftgate run --help`");
   EXPECT_THAT(both("127.0.0.1:8080:80", "8080:80"), HasSubstr("the same port"));
   EXPECT_THAT(both("127.0.0.1:8080:80", "0.0.0.0:8080:80"), HasSubstr("the same port"));
+  EXPECT_THAT(both("8000-8009:1-10", "8009:80"), HasSubstr("the same port"));
+  EXPECT_THAT(both("8009:80", "8000-8009:1-10"), HasSubstr("the same port"));
   for (const auto& [one, other] : {std::pair{"53:53/tcp", "53:53/udp"},
                                    {"0:80", "0:80"},
                                    {"8080:80", "8081:80"},
+                                   {"8000-8009:1-10", "8010-8019:1-10"},
                                    {"127.0.0.1:80:80", "127.0.0.2:80:80"},
                                    {"127.0.0.1:80:80", "[::]:80:80"}}) {
     EXPECT_EQ(parse({"run", "--publish", one, "--publish", other, "ls"}).publish.size(), 2U);
