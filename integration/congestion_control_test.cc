@@ -34,7 +34,8 @@ std::string inside(const GatewayProcess& gateway) {
       run({"nsenter", "--preserve-credentials", "-U", "--net", "-t",
            std::to_string(gateway.children().front()), "ss", "-tinH", "state", "established"},
           kPatience, {.as_network_admin = true});
-  for (const std::string name : {"bbr", "cubic", "reno", hosts_own().c_str()}) {
+  for (const std::string& name :
+       {std::string("bbr"), std::string("cubic"), std::string("reno"), hosts_own()}) {
     if (sockets.out.find(" " + name + " ") != std::string::npos) {
       return name;
     }
