@@ -165,6 +165,7 @@ TEST(SocketPool, BurstThatEmptiesItIsServedByWhatArrives) {
   test.ask(take_all);
 
   EXPECT_TRUE(test.eventually([&] { return served == kBurst; }));
+  test.ask([&] { test.on_arrival = nullptr; });  // what refills it comes when `served` is gone
 }
 
 TEST(SocketPool, DeathOfTheHelperAnswersEveryOrderWithNothing) {
