@@ -3,11 +3,12 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -18,7 +19,13 @@ namespace {
 using base::SysResult;
 using base::Unexpected;
 
-constexpr int kPatienceSeconds = 5;  // chosen: a thread runs its handler as soon as it runs at all
+// Chosen: a thread runs its handler as soon as it runs at all. TSan's own threads, of which a
+// forked process has two, hear no signals, and whoever waits for them answers nobody meanwhile.
+#ifdef LIFTGATE_SANITIZED
+constexpr std::chrono::milliseconds kPatience(500);
+#else
+constexpr std::chrono::milliseconds kPatience(5000);
+#endif
 
 // What the handler finds. A signal that comes from elsewhere finds no work.
 struct Errand {
@@ -49,9 +56,10 @@ std::set<pid_t> threads() {
 }
 
 bool wait_for_one() {
-  timespec until{};
-  ::clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += kPatienceSeconds;
+  const auto deadline = std::chrono::system_clock::now().time_since_epoch() + kPatience;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(deadline);
+  const timespec until{.tv_sec = seconds.count(),
+                       .tv_nsec = std::chrono::nanoseconds(deadline - seconds).count()};
   int waited = 0;
   while ((waited = ::sem_timedwait(&errand.done, &until)) != 0 && errno == EINTR) {
   }
