@@ -56,6 +56,11 @@ std::optional<std::string_view> take_behind(std::string_view& text, char mark) {
   return behind;
 }
 
+bool is_any(const std::optional<base::IpAddress>& address) {
+  return !address || *address == *base::IpAddress::parse("0.0.0.0") ||
+         *address == *base::IpAddress::parse("::");
+}
+
 }  // namespace
 
 std::optional<PublishedPorts> parse_published(std::string_view text) {
@@ -87,10 +92,6 @@ std::optional<PublishedPorts> parse_published(std::string_view text) {
 }
 
 bool collide(const PublishedPorts& one, const PublishedPorts& other) {
-  static const auto is_any = [](const std::optional<base::IpAddress>& address) {
-    return !address || *address == *base::IpAddress::parse("0.0.0.0") ||
-           *address == *base::IpAddress::parse("::");
-  };
   const bool of_one_family =
       !one.address || !other.address || one.address->is_v4() == other.address->is_v4();
   const bool overlap = number(one.host) < number(other.host) + other.count &&
