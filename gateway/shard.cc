@@ -187,6 +187,7 @@ void Shard::beat(base::Instant now) {
 
 void Shard::shut_down() {
   stopping_ = true;
+  upgrade_.let_upstreams_read_on();
   while (auto away = away_.take_late(base::Instant::max())) {
     end_away(std::move(away));
   }

@@ -292,6 +292,7 @@ GatewayStatus Shard::status_now() const {
   status.stats.tunnels_opened = tunnels_opened_;
   status.stats.dials = upgrade_.dials();
   status.stats.relays = upgrade_.relays();
+  status.stats.relays_from_client = upgrade_.relays_from_client();
   status.stats.pipes_in_use = upgrade_.pipes_in_use();
   status.stats.pool_sockets = static_cast<std::uint32_t>(sandbox_.pool().size());
   const TcpUpgrade::RelayedBytes relayed = upgrade_.relayed();

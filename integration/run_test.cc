@@ -187,6 +187,42 @@ TEST_F(Run, WhatTheCommandWroteLastArrives) {
   EXPECT_EQ(server.wait_for_connection(0).received_bytes, 20'000'000U);
 }
 
+// The sandbox's kernel holds it then, and nothing of it passes the command's TUN any more.
+TEST_F(Run, WhatASlowServerHasNotReadYetArrives) {
+  const TcpServer server = TcpServer::program(
+      {"bash", "-c",
+       "while n=$(head -c 60000 | wc -c); [ $n -gt 0 ]; do echo $n; sleep 0.1; done >'" +
+           file("read") + "'"});
+  const Finished finished = liftgate_run({"--", "bash", "-c",
+                                          "head -c 3000000 /dev/zero >/dev/tcp/" + host::kServer4 +
+                                              "/" + std::to_string(server.port())});
+  EXPECT_EQ(finished.status, 0) << finished;
+  std::uint64_t read = 0;
+  EXPECT_TRUE(eventually([&] {
+    std::ifstream pieces(file("read"));
+    read = 0;
+    for (std::uint64_t piece = 0; pieces >> piece;) {
+      read += piece;
+    }
+    return read == 3'000'000;
+  })) << read;
+}
+
+// At this bandwidth it would take 80 s.
+TEST_F(Run, TerminationEndsTheWaitForWhatTheCommandWroteLast) {
+  std::ofstream(file("config.yaml")) << "tenants: [{name: default, bandwidth: 200kbit/s}]\n";
+  const TcpServer server = TcpServer::discard();
+  Program program = start({"--config", file("config.yaml"), "--", "bash", "-c",
+                           "head -c 2000000 /dev/zero >/dev/tcp/" + host::kServer4 + "/" +
+                               std::to_string(server.port()) + "; echo written"});
+  ASSERT_TRUE(eventually([&] { return !program.out().empty(); }));
+  EXPECT_TRUE(eventually([&] {
+    program.signal(SIGTERM);  // the first may still find the command
+    return !program.is_running();
+  }));
+  EXPECT_LT(server.wait_for_connection(0).received_bytes, 2'000'000U);
+}
+
 // The network ends with the command, so whatever would go on without one is ended, too.
 TEST_F(Run, WhatTheCommandLeavesBehindEndsWithIt) {
   const Finished finished = liftgate_run(

@@ -21,6 +21,7 @@ class Comparison {
     compare("nat", &Settings::nat);
     compare("udp", &Settings::udp);
     compare("handshake", &Settings::handshake);
+    compare("io", &Settings::io);
     compare("confine", &Settings::confine);
     compare("audit.path", &Settings::audit_path);
     compare("telemetry", &Settings::telemetry);

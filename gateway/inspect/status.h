@@ -97,6 +97,7 @@ struct GatewayStats {
   std::uint64_t tunnels_opened = 0;
   std::uint32_t dials = 0;
   std::uint32_t relays = 0;
+  std::uint32_t relays_from_client = 0;  // of them, those whose client has not finished
   std::uint32_t pipes_in_use = 0;
   std::uint32_t pool_sockets = 0;      // made in the sandbox ahead of need
   std::uint64_t relayed_up_bytes = 0;  // payload, client to upstream

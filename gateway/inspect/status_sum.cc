@@ -39,6 +39,7 @@ void add(GatewayStats& sum, const GatewayStats& more) {
   sum.tunnels_opened += more.tunnels_opened;
   sum.dials += more.dials;
   sum.relays += more.relays;
+  sum.relays_from_client += more.relays_from_client;
   sum.pipes_in_use += more.pipes_in_use;
   sum.pool_sockets += more.pool_sockets;
   sum.relayed_up_bytes += more.relayed_up_bytes;

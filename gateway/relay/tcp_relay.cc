@@ -45,7 +45,8 @@ TcpRelay::~TcpRelay() {
   for (std::size_t i = 0; i < ends_.size(); ++i) {
     loop_.unwatch(ends_[i].fd, ends_[i]);
     pumps_[i].release(pipes_);
-    if (abort_) {
+    const bool reads_on = i == kUpstream && lets_upstream_read_on_ && is_client_done();
+    if (abort_ && !reads_on) {
       reset_on_close(ends_[i].fd);
     }
   }

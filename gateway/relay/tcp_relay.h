@@ -87,6 +87,12 @@ class TcpRelay {
   /// owner has been told, and the relay may be gone.
   bool settle(base::Instant now);
 
+  /// If it is destroyed before its end, and the client's FIN has been passed on, the upstream is
+  /// not reset: the kernel goes on sending.
+  void let_upstream_read_on() { lets_upstream_read_on_ = true; }
+
+  /// All that the client has sent, and its FIN, is the upstream's kernel's or on the way there.
+  [[nodiscard]] bool is_client_done() const { return pumps_[kClient].is_done(); }
   [[nodiscard]] bool is_resetting() const { return resetting_; }
   [[nodiscard]] const base::Fd& client() const { return ends_[kClient].fd; }
   [[nodiscard]] const base::Fd& upstream() const { return ends_[kUpstream].fd; }
@@ -153,6 +159,7 @@ class TcpRelay {
   bool resetting_ = false;
   bool timed_out_ = false;
   bool abort_ = true;
+  bool lets_upstream_read_on_ = false;
 };
 
 }  // namespace gateway

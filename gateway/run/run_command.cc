@@ -187,10 +187,15 @@ Fd block_signals_for_command() {
 // group by itself.
 class SignalForwarder {
  public:
-  SignalForwarder(asio::io_context& context, Fd signals, pid_t pid)
-      : descriptor_(context, signals.release()), pid_(pid) {
+  /// `pidfd`: of the command; it outlives us.
+  SignalForwarder(asio::io_context& context, Fd signals, const Fd& pidfd)
+      : descriptor_(context, signals.release()), pidfd_(pidfd) {
     wait();
   }
+
+  /// From now on they are for us.
+  void command_has_ended() { command_has_ended_ = true; }
+  [[nodiscard]] bool are_we_to_end() const { return we_are_to_end_; }
 
  private:
   void wait() {
@@ -205,32 +210,44 @@ class SignalForwarder {
   void forward() {
     signalfd_siginfo info{};
     while (::read(descriptor_.native_handle(), &info, sizeof(info)) == sizeof(info)) {
-      if (info.ssi_code != SI_KERNEL) {
-        ::kill(pid_, static_cast<int>(info.ssi_signo));
+      const auto signal = static_cast<int>(info.ssi_signo);
+      if (command_has_ended_) {
+        we_are_to_end_ |= signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
+      } else if (info.ssi_code != SI_KERNEL) {
+        netns::send_signal(pidfd_, signal);
       }
     }
   }
 
   asio::posix::stream_descriptor descriptor_;
-  pid_t pid_;
+  const Fd& pidfd_;
+  bool command_has_ended_ = false;
+  bool we_are_to_end_ = false;
 };
 
 // After the command has ended, what it wrote last may still be on its way: its kernel sends it, and
-// closes. Waits until every connection is over, or nothing has moved for a while.
-void let_connections_finish(Gateway& gateway, asio::io_context& context) {
+// closes. Waits until ours has it all, or nothing has moved for a while, or somebody has enough of
+// it; and then a moment for the ends of connections, which belong in the audit log.
+void let_connections_finish(Gateway& gateway, asio::io_context& context,
+                            const SignalForwarder& signals) {
   using Clock = std::chrono::steady_clock;
   constexpr auto kStep = std::chrono::milliseconds(5);
-  constexpr auto kStill = std::chrono::seconds(1);  // chosen
-  constexpr auto kAtMost = std::chrono::seconds(30);
-  const auto start = Clock::now();
-  auto moved_at = start;
+  // Chosen: to an upstream that reads slowly bytes move only when a third of our kernel's buffer
+  // (net.ipv4.tcp_wmem) is empty again.
+  constexpr auto kStillAtMost = std::chrono::seconds(10);
+  constexpr auto kForEnds = std::chrono::seconds(1);
+  auto moved_at = Clock::now();
   std::uint64_t moved = 0;
-  while (Clock::now() - start < kAtMost && Clock::now() - moved_at < kStill) {
+  while (!signals.are_we_to_end()) {
     const GatewayStats stats = gateway.status().stats;
-    if (stats.relays == 0 && stats.dials == 0) {
+    const auto patience =
+        stats.dials + stats.relays_from_client > 0 ? Clock::duration(kStillAtMost) : kForEnds;
+    if (stats.relays + stats.dials == 0 || Clock::now() - moved_at >= patience) {
       return;
     }
-    if (const std::uint64_t total = stats.up.bytes + stats.down.bytes; total != moved) {
+    const std::uint64_t total =
+        stats.up.bytes + stats.down.bytes + stats.relayed_up_bytes + stats.relayed_down_bytes;
+    if (total != moved) {
       moved = total;
       moved_at = Clock::now();
     }
@@ -331,7 +348,7 @@ int run(const RunOptions& options) {
     confine_gateway(netns::Role::kRun, settings, options.config_path);
   }
   say_if_marks_stay_inside(settings.rules, LogLevel::kInfo);  // stderr is the command's
-  const SignalForwarder forwarder(context, std::move(signals), process->pid);
+  SignalForwarder forwarder(context, std::move(signals), process->pidfd);
   asio::posix::stream_descriptor abandoned(context, supervised->supervisor.release());
   abandoned.async_wait(asio::posix::stream_descriptor::wait_read, [&](std::error_code error) {
     if (!error) {
@@ -347,7 +364,8 @@ int run(const RunOptions& options) {
   while (::waitpid(process->pid, &wait_status, 0) < 0 && errno == EINTR) {
   }
   end_children([&](pid_t pid) { return pid == sandbox->pid() || gateway.is_sandbox_helper(pid); });
-  let_connections_finish(gateway, context);
+  forwarder.command_has_ended();
+  let_connections_finish(gateway, context, forwarder);
   created->reset();
   return end_like(wait_status);
 }

@@ -87,6 +87,7 @@ class FlowNamer {
   FlowNames names_of(const LiveView::SeenFlow& seen) {
     const flows::Flow& flow = seen.flow;
     rule_ = flow.rule == flows::kDefaultRule ? std::string(kDefaultRuleName)
+            : flow.rule == flows::kHookRule  ? std::string(kHookRuleName)
             : flow.rule < rules_.size()      ? rules_[flow.rule]
                                              : "#" + std::to_string(flow.rule);
     return {.tenant = name_in(tenants_, flow.key.tenant),

@@ -528,6 +528,20 @@ TcpUpgrade::RelayedBytes TcpUpgrade::relayed() const {
   return total;
 }
 
+std::uint32_t TcpUpgrade::relays_from_client() const {
+  return static_cast<std::uint32_t>(std::ranges::count_if(sessions_, [](const auto& session) {
+    return session->relay && !session->relay->is_client_done();
+  }));
+}
+
+void TcpUpgrade::let_upstreams_read_on() {
+  for (const auto& session : sessions_) {
+    if (session->relay) {
+      session->relay->let_upstream_read_on();
+    }
+  }
+}
+
 void TcpUpgrade::tick(base::Instant now) {
   // Whatever still lingers stays in the list. A session that ended otherwise has no relay, or
   // another one: settle() of a relay that resets nothing must not be called.

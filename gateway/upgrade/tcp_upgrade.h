@@ -114,7 +114,13 @@ class TcpUpgrade final {
 
   [[nodiscard]] std::uint32_t dials() const { return dials_; }
   [[nodiscard]] std::uint32_t relays() const { return relays_; }
+  /// Those whose client has more to send, or may have: looks at every session.
+  [[nodiscard]] std::uint32_t relays_from_client() const;
   [[nodiscard]] std::uint32_t pipes_in_use() const { return pipes_.in_use(); }
+  /// The gateway stops: where a client has finished, its upstream gets the rest of what it sent
+  /// from the kernel, as after the end of any process.
+  void let_upstreams_read_on();
+
   /// Payload bytes, those of relays that go on included: looks at every session.
   struct RelayedBytes {
     std::uint64_t up = 0;

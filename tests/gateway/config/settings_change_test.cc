@@ -34,11 +34,12 @@ TEST(SettingsChange, WhatCannotFollowIsNamedAndStays) {
       "tenants: [{name: acme, id: 2}, {name: umbrella, id: 1}]\n"
       "rules: [{name: r, match: {tenant: umbrella}, action: drop}]\n"
       "flows: {max: 7, timeouts: {fragments: 7s}}\n"
-      "handshake: eager\n");
+      "handshake: eager\n"
+      "io: {coalesce: false}\n");
   const SettingsChange change = change_of(running, wanted);
-  EXPECT_EQ(
-      change.after_restart,
-      (std::vector<std::string>{"tenants", "flows.max", "flows.timeouts.fragments", "handshake"}));
+  EXPECT_EQ(change.after_restart,
+            (std::vector<std::string>{"tenants", "flows.max", "flows.timeouts.fragments",
+                                      "handshake", "io"}));
   EXPECT_EQ(change.next.tenants, running.tenants);
   EXPECT_EQ(change.next.flows, running.flows);
   EXPECT_EQ(change.next.handshake, running.handshake);

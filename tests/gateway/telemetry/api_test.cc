@@ -49,8 +49,12 @@ TEST_F(ApiTest, FlowsHaveNamesAndRates) {
     flow.tunnel = 99;  // has closed
     flow.rule = 7;
   });
-  const json said = get("/api/flows", "by=newest");
-  EXPECT_EQ(said["flows_total"], 2);
+  source_.add_flow("100.64.0.2:4002", "192.0.2.1:443",
+                   [](flows::Flow& flow) { flow.rule = flows::kHookRule; });
+  json said = get("/api/flows", "by=newest");
+  EXPECT_EQ(said["flows_total"], 3);
+  EXPECT_EQ(said["flows"][0]["rule"], "hook");
+  said["flows"].erase(0);
   EXPECT_EQ(said["by"], "newest");
   EXPECT_EQ(said["flows"][1]["tunnel"], "laptop-17");
   EXPECT_EQ(said["flows"][1]["rule"], "web");
