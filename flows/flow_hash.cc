@@ -34,9 +34,11 @@ std::uint32_t symmetric_hash(const FlowKey& key, HashSeed seed) {
   const std::uint64_t ports =
       choose(a_first, a.port, b.port) | (choose(a_first, b.port, a.port) << 16U);
   hash.add(ports | (static_cast<std::uint64_t>(key.tenant) << 32U));
-  constexpr std::size_t kMessageBytes = 41;  // 2 x (16 + 2), the tenant's 4, the protocol's 1
+  const std::uint64_t type =
+      is_icmp(key.protocol) ? question_of(key.protocol, key.icmp_type).value_or(key.icmp_type) : 0;
+  constexpr std::size_t kMessageBytes = 42;  // 2 x (16 + 2), the tenant's 4, protocol and type
   return static_cast<std::uint32_t>(
-      hash.finish(static_cast<std::uint64_t>(key.protocol), kMessageBytes));
+      hash.finish(static_cast<std::uint64_t>(key.protocol) | (type << 8U), kMessageBytes));
 }
 
 }  // namespace flows

@@ -13,7 +13,8 @@ struct HashSeed {
   std::uint64_t high = 0;
 };
 
-/// SipHash-1-3 over the two endpoints in sorted order, the tenant and the protocol.
+/// SipHash-1-3 over the two endpoints in sorted order, the tenant, the protocol and of ICMP the
+/// type that the flow begins with.
 /// symmetric_hash(key) == symmetric_hash(key.reversed()).
 [[nodiscard]] std::uint32_t symmetric_hash(const FlowKey& key, HashSeed seed);
 

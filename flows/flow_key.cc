@@ -4,19 +4,27 @@
 
 namespace flows {
 
-SameFlow compare(const FlowKey& a, const FlowKey& b) {
-  const EndpointWords source(a.source);
-  const EndpointWords destination(a.destination);
-  const EndpointWords other_source(b.source);
-  const EndpointWords other_destination(b.destination);
-  const std::uint64_t rest = (a.tenant ^ b.tenant) | (static_cast<std::uint64_t>(a.protocol) ^
-                                                      static_cast<std::uint64_t>(b.protocol));
-  if ((source.difference(other_source) | destination.difference(other_destination) | rest) == 0) {
+SameFlow compare(const FlowKey& flow, const FlowKey& packet) {
+  const EndpointWords source(flow.source);
+  const EndpointWords destination(flow.destination);
+  const EndpointWords other_source(packet.source);
+  const EndpointWords other_destination(packet.destination);
+  const std::uint64_t rest =
+      (flow.tenant ^ packet.tenant) |
+      (static_cast<std::uint64_t>(flow.protocol) ^ static_cast<std::uint64_t>(packet.protocol));
+  const std::uint64_t type = std::uint64_t{flow.icmp_type} ^ packet.icmp_type;
+  if ((source.difference(other_source) | destination.difference(other_destination) | rest | type) ==
+      0) {
     return SameFlow::kSameWay;
   }
   const std::uint64_t crossed =
       source.difference(other_destination) | destination.difference(other_source) | rest;
-  return crossed == 0 ? SameFlow::kReversed : SameFlow::kNo;
+  if (crossed != 0) {
+    return SameFlow::kNo;
+  }
+  const bool fits =
+      !is_icmp(flow.protocol) || answer_to(flow.protocol, flow.icmp_type) == packet.icmp_type;
+  return fits ? SameFlow::kReversed : SameFlow::kNo;
 }
 
 }  // namespace flows

@@ -36,6 +36,13 @@ namespace flows {
 struct FlowMatch {
   FlowIndex index;
   Side sender;  // which end of the flow the key's source is
+
+  /// Whether it is the other direction of `flow`, which policy has refused. It was of no flow then:
+  /// nobody has heard of the first, and this direction may be allowed. Ports need not differ (IKE,
+  /// NTP, WireGuard), and other protocols have none.
+  [[nodiscard]] bool is_against_refused(const Flow& flow) const {
+    return sender == Side::kResponder && is_denied(flow);
+  }
 };
 
 /// Belongs to one shard's thread. Reads no clock, allocates nothing.

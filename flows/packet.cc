@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/ip_address.h"
 #include "flows/first_fragment.h"
+#include "flows/icmp_type.h"
 #include "flows/internet_checksum.h"
 
 namespace flows {
@@ -294,10 +295,6 @@ Failure read_udp(Bytes bytes, const VnetHeader& vnet, bool v6, Packet& packet) {
   return std::nullopt;
 }
 
-bool is_echo(std::uint8_t type, bool v6) {
-  return v6 ? type == 128 || type == 129 : type == 8 || type == 0;
-}
-
 Failure read_icmp(Bytes bytes, const VnetHeader& vnet, bool v6, Packet& packet) {
   const Bytes message = bytes.subspan(packet.transport_offset);
   if (message.size() < kIcmpHeaderBytes) {
@@ -308,7 +305,7 @@ Failure read_icmp(Bytes bytes, const VnetHeader& vnet, bool v6, Packet& packet) 
   }
   packet.icmp_type = byte_at(message, 0);
   packet.icmp_code = byte_at(message, 1);
-  packet.is_echo = is_echo(packet.icmp_type, v6);
+  packet.is_echo = is_echo(packet.protocol, packet.icmp_type);
   if (packet.is_echo) {
     packet.source.port = Port{load_be<std::uint16_t>(message, 4)};
     packet.destination.port = packet.source.port;
@@ -372,7 +369,7 @@ Failure read_head(Bytes transport, Packet& packet) {
       }
       packet.icmp_type = byte_at(transport, 0);
       packet.icmp_code = byte_at(transport, 1);
-      packet.is_echo = is_echo(packet.icmp_type, packet.protocol == Protocol::kIcmpv6);
+      packet.is_echo = is_echo(packet.protocol, packet.icmp_type);
       if (packet.is_echo) {
         packet.source.port = Port{load_be<std::uint16_t>(transport, 4)};
         packet.destination.port = packet.source.port;

@@ -229,9 +229,11 @@ void PacketPath::upgrade_datagram(FlowIndex index, Tunnel& tunnel, const RawPack
 
 void PacketPath::fresh(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                        const WireCount& wire) {
-  if (is_tcp(packet) && !packet.tcp_flags.opens()) {
+  if (!may_begin_flow(packet)) {
     dropped(tunnel, Drop::kNoFlow);
-    answer(tunnel, raw.bytes, packet, std::nullopt);
+    if (is_tcp(packet)) {
+      answer(tunnel, raw.bytes, packet, std::nullopt);
+    }
     return;
   }
   // What waits is parsed again from its bytes alone. A fragment, and what was put together of some,
@@ -346,6 +348,9 @@ bool PacketPath::makes_room(Tunnel& tunnel, Drop limit) {
 void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                       const FlowKeeper::Opening& opening, const WireCount& wire) {
   const flows::FlowKey key = flows::key_of(tunnel.tenant().settings.id, packet);
+  if (const auto refused = flows_.find(key)) {  // the other way around, or flow_of() had found it
+    flows_.end(refused->index, EndReason::kDropped);
+  }
   auto index = flows_.open(key, opening, loop_.now());
   if (!index && makes_room(tunnel, index.error())) {
     index = flows_.open(key, opening, loop_.now());
@@ -455,7 +460,8 @@ void PacketPath::icmp_error_from(Tunnel& tunnel, const RawPacket& raw, const Pac
   const auto match = quote ? flows_.find({.source = quote->source,
                                           .destination = quote->destination,
                                           .tenant = tunnel.tenant().settings.id,
-                                          .protocol = quote->protocol})
+                                          .protocol = quote->protocol,
+                                          .icmp_type = quote->icmp_type})
                            : std::nullopt;
   if (!match || packet.destination.address != quote->source.address) {
     dropped(tunnel, Drop::kUnrelatedIcmpError);

@@ -158,8 +158,8 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
   }
   const TimeShare::Spending opening(openings_.time());
   // As if the client had spoken first: who may not be asked may not answer.
-  const Decision decision = hooks_.decide(
-      facts_of(key, std::nullopt, owner->tenant(), owner, flows_, loop_.now()), *owner, nullptr);
+  const Decision decision =
+      hooks_.decide(facts_of(key, owner->tenant(), owner, flows_, loop_.now()), *owner, nullptr);
   if (decision.action != Action::kUpgrade || decision.then_downgrade || decision.redirect ||
       decision.is_over_limit) {
     return std::nullopt;

@@ -26,8 +26,7 @@ bool PacketPath::wants_whole(Tunnel& tunnel, const Packet& head) {
     const Action action = flows_[match->index].action;
     return action == Action::kUpgrade || action == Action::kDowngrade;
   }
-  const bool may_open = head.protocol != Protocol::kTcp || head.tcp_flags.opens();
-  if (!may_open || !is_upgradable(head)) {
+  if (!may_begin_flow(head) || !is_upgradable(head)) {
     return false;
   }
   if (hooks_.asks_app_of_flows()) {
@@ -38,7 +37,8 @@ bool PacketPath::wants_whole(Tunnel& tunnel, const Packet& head) {
 }
 
 std::optional<flows::FlowMatch> PacketPath::flow_of(Tunnel& tunnel, const Packet& head) const {
-  return flows_.find(flows::key_of(tunnel.tenant().settings.id, head));
+  const auto match = flows_.find(flows::key_of(tunnel.tenant().settings.id, head));
+  return match && !match->is_against_refused(flows_.table()[match->index]) ? match : std::nullopt;
 }
 
 std::uint64_t PacketPath::id_of(FlowIndex flow) const {

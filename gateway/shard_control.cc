@@ -125,12 +125,7 @@ bool Shard::is_as_ruled(FlowIndex index, const Policy& before) {
     return true;  // no rule has decided about a published port
   }
   const bool is_upgraded = flow.action == flows::Action::kUpgrade;
-  FlowFacts facts = facts_of(flow.key, std::nullopt, tunnel->tenant(), tunnel, flows_, loop_.now());
-  if (is_upgraded && flow.key.protocol == flows::Protocol::kIcmp) {
-    facts.icmp_type = 8;  // no other is upgraded
-  } else if (is_upgraded && flow.key.protocol == flows::Protocol::kIcmpv6) {
-    facts.icmp_type = 128;
-  }
+  const FlowFacts facts = facts_of(flow.key, tunnel->tenant(), tunnel, flows_, loop_.now());
   const auto decision = hooks_.decide_again(index, facts, before);
   if (!decision) {
     return true;

@@ -72,6 +72,8 @@ TEST(ExplainOfAPing, NamesNoPort) {
   const ClientNetwork client(gateway.onramp());
   const auto said = gateway.flowctl({"explain", "icmp 100.64.0.2 > 192.0.2.1"});
   EXPECT_EQ(said.at("says"), "upgraded: the gateway sends to 192.0.2.1");
+  const auto answer = gateway.flowctl({"explain", "icmp 100.64.0.2 > 192.0.2.1 type 0"});
+  EXPECT_EQ(answer.at("refusal"), "no_flow");
 }
 
 TEST_F(Explain, SourceThatTheTunnelMayNotSendFromIsSpoofed) {

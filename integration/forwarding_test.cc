@@ -90,6 +90,91 @@ TEST(ForwardedProtocol, IsRefusedWhereItCannotBeForwarded) {
   EXPECT_EQ(drops(gateway)["unsupported_protocol"], 2U);
 }
 
+// ---- Rules about a type of ICMP ----
+
+// A type that asks for no answer and reports no error, in both families (RFC 4727).
+constexpr unsigned kOther = 253;
+
+// Two tunnels, and no echo requests from one to the other.
+class ForwardedIcmp : public testing::TestWithParam<bool> {
+ protected:
+  ForwardedIcmp() { wait_for_tunnels(gateway_, 2); }
+
+  [[nodiscard]] std::string near() const { return GetParam() ? "100.64.0.2" : "fd00:64::2"; }
+  [[nodiscard]] std::string far() const { return GetParam() ? "100.64.0.3" : "fd00:64::3"; }
+  // Of the packet that arrives there, or nothing.
+  static std::optional<unsigned> type_at(const TunnelConnection& tunnel) {
+    const auto packet = tunnel.receive();
+    return packet ? std::optional<unsigned>(flows::parse(*packet, {})->icmp_type) : std::nullopt;
+  }
+  [[nodiscard]] unsigned request() const { return GetParam() ? 8 : 128; }
+  [[nodiscard]] unsigned reply() const { return GetParam() ? 0 : 129; }
+
+  const GatewayProcess gateway_{{.rules = R"(
+  - {name: no-ping, match: {source: [100.64.0.2, 'fd00:64::2'], icmp_type: echo_request}, action: drop}
+  - {name: all, action: forward})"}};
+  const TunnelConnection near_ = TunnelConnection::open(gateway_.onramp(), tunnel("", 2));
+  const TunnelConnection far_ = TunnelConnection::open(gateway_.onramp(), tunnel("", 3));
+};
+INSTANTIATE_TEST_SUITE_P(Families, ForwardedIcmp, testing::Bool(),
+                         [](const auto& family) { return family.param ? "IPv4" : "IPv6"; });
+
+// A reply that nobody has asked for opened a flow once, on which the request then went through.
+TEST_P(ForwardedIcmp, UnaskedReplyOpensNoWayForTheRequest) {
+  near_.send(test_support::echo_reply(near(), far(), 77).build());
+  near_.send(test_support::echo_request(near(), far(), 77).build());
+  near_.send(test_support::icmp(near(), far()).icmp(kOther, 0).build());
+  EXPECT_EQ(type_at(far_), kOther) << "something else came through";
+  EXPECT_EQ(drops(gateway_)["no_flow"], 1U);
+  EXPECT_EQ(drops(gateway_)["dropped_by_rule"], 1U);
+}
+
+TEST_P(ForwardedIcmp, TypesWithoutAnIdentifierAreJudgedEachForItself) {
+  near_.send(test_support::icmp(near(), far()).icmp(kOther, 0).build());
+  EXPECT_EQ(type_at(far_), kOther);
+  near_.send(test_support::echo_request(near(), far(), 0).build());
+  near_.send(test_support::icmp(near(), far()).icmp(kOther + 1, 0).build());
+  EXPECT_EQ(type_at(far_), kOther + 1) << "the echo request came through";
+  EXPECT_EQ(gateway_.flowctl({"flows", "rule=all"}).size(), 2U);
+}
+
+TEST_P(ForwardedIcmp, WhoIsAskedAnswersAndMayNotAskThere) {
+  far_.send(test_support::echo_request(far(), near(), 77).build());
+  EXPECT_EQ(type_at(near_), request());
+  near_.send(test_support::echo_request(near(), far(), 77).build());
+  near_.send(test_support::echo_reply(near(), far(), 77).build());
+  EXPECT_EQ(type_at(far_), reply());
+  EXPECT_EQ(drops(gateway_)["dropped_by_rule"], 1U);
+}
+
+// Both ends of a flow that is refused may have the same port, and other protocols have none: what
+// comes the other way is a flow of its own.
+TEST(RefusedFlow, DoesNotStandInTheWayOfTheOtherDirection) {
+  const GatewayProcess gateway({.rules = R"(
+  - {name: no, match: {source: 100.64.0.2}, action: drop}
+  - {name: all, action: forward})"});
+  const auto near = TunnelConnection::open(gateway.onramp(), tunnel("", 2));
+  const auto far = TunnelConnection::open(gateway.onramp(), tunnel("", 3));
+  wait_for_tunnels(gateway, 2);
+  const auto ike = [](const char* from, const char* to) {
+    return test_support::udp(std::string(from) + ":500", std::string(to) + ":500").payload("x");
+  };
+  near.send(ike("100.64.0.2", "100.64.0.3").build());
+  near.send(ip(kEsp, "100.64.0.2", "100.64.0.3").payload("one two three").build());
+  EXPECT_TRUE(eventually([&] { return drops(gateway)["dropped_by_rule"] == 2; }));
+
+  const auto said = gateway.flowctl({"explain", "udp 100.64.0.3:500 > 100.64.0.2:500"});
+  EXPECT_EQ(said.at("rule"), "all");
+  far.send(ike("100.64.0.3", "100.64.0.2").build());
+  ASSERT_TRUE(near.receive());
+  far.send(ip(kEsp, "100.64.0.3", "100.64.0.2").payload("one two three").build());
+  ASSERT_TRUE(near.receive());
+  near.send(ike("100.64.0.2", "100.64.0.3").build());  // the answer
+  ASSERT_TRUE(far.receive());
+  EXPECT_EQ(gateway.flowctl({"flows", "rule=no"}).size(), 0U);
+  EXPECT_EQ(gateway.flowctl({"flows", "rule=all"}).size(), 2U);
+}
+
 TEST(ForwardedFlow, ThatIsKilledIsResetOnBothSides) {
   const GatewayProcess gateway;
   const ClientNetwork client(gateway.onramp(), tunnel("", 2));

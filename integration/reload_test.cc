@@ -16,7 +16,9 @@
 #include "integration/support/gateway_process.h"
 #include "integration/support/host_network.h"
 #include "integration/support/servers.h"
+#include "integration/support/tunnels.h"
 #include "integration/support/udp_client.h"
+#include "tests/support/packet_builder.h"
 #include "tests/support/temp_directory.h"
 
 namespace integration {
@@ -69,6 +71,25 @@ TEST_F(Reload, FlowsThatTheNewRulesForbidEndAndTheOthersDoNot) {
   EXPECT_EQ(ends[0].at("reason"), "policy");
   EXPECT_EQ(ends[0].at("rule"), "all") << "the one that had let it in";
   EXPECT_EQ(gateway_.flowctl({"flows", "rule=no-server"}).size(), 1U);
+}
+
+// It looked at the types of pings that the gateway sends itself only.
+TEST_F(Reload, ForwardedPingsThatTheNewRulesForbidEnd) {
+  const auto near = TunnelConnection::open(gateway_.onramp(), {.addresses = {"100.64.0.7/32"}});
+  const auto far = TunnelConnection::open(gateway_.onramp(), {.addresses = {"100.64.0.8/32"}});
+  wait_for_tunnels(gateway_, 3);
+  write_config("\n  - {name: first, match: {protocol: icmp}, action: forward}" +
+               std::string(kBefore));
+  ASSERT_EQ(reload().status, 0);
+  near.send(test_support::echo_request("100.64.0.7", "100.64.0.8", 77).build());
+  ASSERT_TRUE(far.receive());
+
+  write_config(
+      "\n  - {name: no-ping, match: {icmp_type: echo_request}, action: drop}"
+      "\n  - {name: first, match: {protocol: icmp}, action: forward}" +
+      std::string(kBefore));
+  EXPECT_EQ(reload().out, "3 rules are in force; 1 flows have ended that they forbid\n");
+  EXPECT_EQ(gateway_.wait_for_audit("flow_end", 1)[0].at("reason"), "policy");
 }
 
 TEST_F(Reload, MarksAreGivenToNewFlowsAndTheOthersStayAsTheyAre) {

@@ -5,6 +5,7 @@
 
 #include "base/byte_order.h"
 #include "base/check.h"
+#include "flows/icmp_type.h"
 #include "flows/internet_checksum.h"
 #include "flows/ip_header.h"
 #include "nat/checksum_offset.h"
@@ -69,11 +70,6 @@ std::optional<Quote> read_ipv6(Bytes quoted) {
   return is_mapped ? std::nullopt : std::optional(quote);
 }
 
-bool is_echo(Bytes message, Protocol protocol) {
-  const auto type = load_be<std::uint8_t>(message, 0);
-  return protocol == Protocol::kIcmp ? type == 0 || type == 8 : type == 128 || type == 129;
-}
-
 // IPv6 extension headers (IANA): what follows them is not read.
 bool is_extension(Protocol protocol) {
   constexpr std::array<std::uint8_t, 5> kExtensions{0, 43, 44, 51, 60};
@@ -87,7 +83,9 @@ bool read_ports(Bytes transport, bool v4, Quote& quote) {
     return true;
   }
   if (quote.protocol == Protocol::kIcmp || quote.protocol == Protocol::kIcmpv6) {
-    if (v4 != (quote.protocol == Protocol::kIcmp) || !is_echo(transport, quote.protocol)) {
+    quote.icmp_type = load_be<std::uint8_t>(transport, 0);
+    if (v4 != (quote.protocol == Protocol::kIcmp) ||
+        !flows::is_echo(quote.protocol, quote.icmp_type)) {
       return false;
     }
   } else {

@@ -26,6 +26,7 @@ struct Quote {
   base::Endpoint source;
   base::Endpoint destination;
   flows::Protocol protocol{};
+  std::uint8_t icmp_type = 0;          // of an echo: request or reply
   std::uint32_t ip_offset = 0;         // of its IP header, in the packet that quotes it
   std::uint32_t transport_offset = 0;  // of its transport header; eight bytes of it are there
   bool has_ports = true;

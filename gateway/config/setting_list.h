@@ -24,6 +24,7 @@
 #include <array>
 #include <vector>
 
+#include "flows/icmp_type.h"
 #include "gateway/config/setting_kinds.h"
 #include "gateway/config/settings.h"
 #include "gateway/inspect/flow_json.h"
@@ -86,10 +87,6 @@ inline constexpr std::array<std::pair<std::string_view, LogSettings::Level>, 5> 
 /// Ports are a matter of TCP and UDP.
 inline bool has_ports(flows::Protocol protocol) {
   return protocol == flows::Protocol::kTcp || protocol == flows::Protocol::kUdp;
-}
-
-inline bool is_icmp(flows::Protocol protocol) {
-  return protocol == flows::Protocol::kIcmp || protocol == flows::Protocol::kIcmpv6;
 }
 
 /// What `config default` shows where a list is empty.
@@ -305,7 +302,8 @@ void describe(V& v, RuleMatch& match) {
   v.value("to_tunnel", match.to_tunnel, BoolKind{},
           "Whether an open tunnel of the same tenant claims the destination.");
   v.any_of("icmp_type", match.icmp_type, IcmpTypeKind{},
-           "echo_request, echo_reply or a number. Of ICMP and ICMPv6.");
+           "echo_request, echo_reply or a number. Of ICMP and ICMPv6. An answer is part of the\n"
+           "flow that asked for it, and begins none.");
   v.any_of("name", match.name, HostPatternKind{},
            "What the destination was looked up as: a host, *. and a domain for all below it, or *\n"
            "for any name. It holds only where a name server has answered the tenant so, over UDP\n"
@@ -327,7 +325,8 @@ void describe(V& v, RuleMatch& match) {
           "last second, IP headers included.");
   v.later("sni");
   v.later("host");
-  const bool no_icmp = !match.protocol.empty() && std::ranges::none_of(match.protocol, is_icmp);
+  const bool no_icmp =
+      !match.protocol.empty() && std::ranges::none_of(match.protocol, flows::is_icmp);
   v.rule_out(
       no_icmp && !match.icmp_type.empty(), "icmp_type",
       "can never match: none of the rule's protocols is ICMP; leave it out, or add icmp there");

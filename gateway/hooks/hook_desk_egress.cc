@@ -147,7 +147,7 @@ std::vector<IpAddress> HookDesk::told_addresses(FlowIndex index, std::string_vie
       return true;
     }
     const Decision ruled =
-        rulings_.peek(facts_of(key, std::nullopt, flows_.tenant_of(index), tunnel, flows_, now));
+        rulings_.peek(facts_of(key, flows_.tenant_of(index), tunnel, flows_, now));
     return ruled.action != flows::Action::kUpgrade || ruled.then_downgrade || ruled.redirect ||
            ruled.is_over_limit;
   });

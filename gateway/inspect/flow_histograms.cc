@@ -1,5 +1,7 @@
 #include "gateway/inspect/flow_histograms.h"
 
+#include "flows/icmp_type.h"
+
 namespace gateway {
 namespace {
 
@@ -68,8 +70,7 @@ FlowHistogram duration_histogram(flows::Protocol protocol) {
   if (protocol == flows::Protocol::kUdp) {
     return FlowHistogram::kDurationUdp;
   }
-  const bool is_icmp = protocol == flows::Protocol::kIcmp || protocol == flows::Protocol::kIcmpv6;
-  return is_icmp ? FlowHistogram::kDurationIcmp : FlowHistogram::kDurationOther;
+  return flows::is_icmp(protocol) ? FlowHistogram::kDurationIcmp : FlowHistogram::kDurationOther;
 }
 
 void FlowHistograms::add(FlowHistogram histogram, std::uint64_t value, std::uint64_t flow,

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "flows/icmp_type.h"
 #include "flows/protocol.h"
 
 namespace gateway {
@@ -17,7 +18,6 @@ using flows::Packet;
 using flows::Protocol;
 
 constexpr std::size_t kShownBytes = 64;
-constexpr std::uint8_t kEchoRequest4 = 8, kEchoReply4 = 0, kEchoRequest6 = 128, kEchoReply6 = 129;
 constexpr std::array kNamed = {Protocol::kTcp, Protocol::kUdp, Protocol::kIcmp, Protocol::kIcmpv6};
 
 template <class T>
@@ -28,10 +28,6 @@ std::optional<T> number_in(std::string_view text) {
     return std::nullopt;
   }
   return value;
-}
-
-bool is_icmp(Protocol protocol) {
-  return protocol == Protocol::kIcmp || protocol == Protocol::kIcmpv6;
 }
 
 bool has_ports(Protocol protocol) {
@@ -163,10 +159,9 @@ class Reader {
 
   // "type 8 code 0 id 7", each at most once.
   void icmp() {
-    if (error_ || !is_icmp(packet_.protocol)) {
+    if (error_ || !flows::is_icmp(packet_.protocol)) {
       return;
     }
-    const bool v4 = packet_.is_v4();
     std::optional<std::uint8_t> type;
     std::optional<std::uint8_t> code;
     std::optional<std::uint16_t> id;
@@ -188,10 +183,9 @@ class Reader {
         return;
       }
     }
-    packet_.icmp_type = type.value_or(v4 ? kEchoRequest4 : kEchoRequest6);
+    packet_.icmp_type = type.value_or(flows::echo_request_of(packet_.protocol));
     packet_.icmp_code = code.value_or(0);
-    packet_.is_echo = packet_.icmp_type == (v4 ? kEchoRequest4 : kEchoRequest6) ||
-                      packet_.icmp_type == (v4 ? kEchoReply4 : kEchoReply6);
+    packet_.is_echo = flows::is_echo(packet_.protocol, packet_.icmp_type);
     if (id && !packet_.is_echo) {
       fail(id_word, "no id: only echo requests and replies have one");
     } else if (id) {
@@ -213,8 +207,8 @@ class Reader {
       return;
     }
     if (const Word word = next(); !word.text.empty()) {
-      fail(word, is_icmp(packet_.protocol) ? "type, code or id, each once, or nothing more"
-                                           : "nothing more");
+      fail(word, flows::is_icmp(packet_.protocol) ? "type, code or id, each once, or nothing more"
+                                                  : "nothing more");
     }
   }
 
@@ -243,7 +237,7 @@ std::string packet_text(const Packet& packet) {
   std::string text =
       fmt::format("{} {} > {}", flows::protocol_name(packet.protocol),
                   end_text(packet, packet.source), end_text(packet, packet.destination));
-  if (is_icmp(packet.protocol)) {
+  if (flows::is_icmp(packet.protocol)) {
     text += fmt::format(" type {} code {}", packet.icmp_type, packet.icmp_code);
     if (packet.is_echo) {
       text += fmt::format(" id {}", number(packet.source.port));

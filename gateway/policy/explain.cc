@@ -37,7 +37,8 @@ class Explainer {
     ask_rules();
     limits();
     decides(around_.rulings.peek(facts_));
-    if (!is_refused_at_the_door() && !is_answered_by_the_gateway() && !belongs_to_a_flow()) {
+    if (!is_refused_at_the_door() && !is_answered_by_the_gateway() && !belongs_to_a_flow() &&
+        !is_unasked()) {
       HookDesk::Considered considered =
           around_.hooks.consider(facts_, around_.tenant, around_.tunnel, packet_);
       out_.app = std::move(considered.app);
@@ -131,6 +132,9 @@ class Explainer {
     if (packet_.protocol == flows::Protocol::kTcp && flows::is_over(flow)) {
       return false;  // a SYN takes the place of a connection that is over
     }
+    if (match->is_against_refused(flow)) {
+      return false;
+    }
     out_.flow = flow.id;
     out_.action = flows::name(flow.action);
     out_.then = flows::is_upgraded_then_downgraded(flow) ? flows::name(Action::kDowngrade) : "";
@@ -156,6 +160,11 @@ class Explainer {
                          tunnel_name(owner)));
     }
     return true;
+  }
+
+  bool is_unasked() {
+    return !may_begin_flow(packet_) &&
+           refuse(Drop::kNoFlow, "dropped: it answers what nobody has asked");
   }
 
   void a_new_flow(const Decision& decision) {

@@ -1,20 +1,19 @@
 #include "gateway/policy/flow_facts.h"
 
-#include "gateway/config/setting_list.h"
 #include "gateway/flow/flow_keeper.h"
 
 namespace gateway {
 
-FlowFacts facts_of(const flows::FlowKey& key, std::optional<std::uint8_t> icmp_type,
-                   const Tenant& tenant, const Tunnel* tunnel, const FlowKeeper& flows,
-                   base::Instant now) {
+FlowFacts facts_of(const flows::FlowKey& key, const Tenant& tenant, const Tunnel* tunnel,
+                   const FlowKeeper& flows, base::Instant now) {
   const base::IpAddress& destination = key.destination.address;
-  FlowFacts facts{.key = key,
-                  .to_tunnel = tenant.routes.find(destination).has_value(),
-                  .icmp_type = icmp_type,
-                  .names = flows.names_of(key.tenant, destination, now),
-                  .now = now,
-                  .wall_time = std::chrono::system_clock::now()};
+  FlowFacts facts{
+      .key = key,
+      .to_tunnel = tenant.routes.find(destination).has_value(),
+      .icmp_type = flows::is_icmp(key.protocol) ? std::optional(key.icmp_type) : std::nullopt,
+      .names = flows.names_of(key.tenant, destination, now),
+      .now = now,
+      .wall_time = std::chrono::system_clock::now()};
   if (tunnel != nullptr) {
     facts.tunnel = tunnel->info().name;
     facts.labels = &tunnel->info().labels;
@@ -28,12 +27,7 @@ FlowFacts facts_of(const flows::FlowKey& key, std::optional<std::uint8_t> icmp_t
 
 FlowFacts facts_of(const flows::Packet& packet, const Tenant& tenant, const Tunnel* tunnel,
                    const FlowKeeper& flows, base::Instant now) {
-  FlowFacts facts =
-      facts_of(flows::key_of(tenant.settings.id, packet), std::nullopt, tenant, tunnel, flows, now);
-  if (is_icmp(packet.protocol)) {
-    facts.icmp_type = packet.icmp_type;
-  }
-  return facts;
+  return facts_of(flows::key_of(tenant.settings.id, packet), tenant, tunnel, flows, now);
 }
 
 }  // namespace gateway

@@ -41,9 +41,8 @@ struct FlowFacts {
 class FlowKeeper;
 
 /// About a flow of `tenant` with this key that `tunnel` begins; null: it is not known which.
-FlowFacts facts_of(const flows::FlowKey& key, std::optional<std::uint8_t> icmp_type,
-                   const Tenant& tenant, const Tunnel* tunnel, const FlowKeeper& flows,
-                   base::Instant now);
+FlowFacts facts_of(const flows::FlowKey& key, const Tenant& tenant, const Tunnel* tunnel,
+                   const FlowKeeper& flows, base::Instant now);
 /// The same of its first packet.
 FlowFacts facts_of(const flows::Packet& packet, const Tenant& tenant, const Tunnel* tunnel,
                    const FlowKeeper& flows, base::Instant now);

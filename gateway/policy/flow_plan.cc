@@ -1,5 +1,7 @@
 #include "gateway/policy/flow_plan.h"
 
+#include "flows/icmp_type.h"
+
 namespace gateway {
 
 using flows::Action;
@@ -16,14 +18,15 @@ FlowPlan refused(Drop why, std::optional<Unreachable> answer = std::nullopt) {
   return plan;
 }
 
-bool is_icmp(const flows::Packet& packet) {
-  return packet.protocol == Protocol::kIcmp || packet.protocol == Protocol::kIcmpv6;
-}
-
 }  // namespace
 
 bool is_echo_request(const flows::Packet& packet) {
-  return packet.is_echo && (packet.icmp_type == 8 || packet.icmp_type == 128);
+  return packet.is_echo && packet.icmp_type == flows::echo_request_of(packet.protocol);
+}
+
+bool may_begin_flow(const flows::Packet& packet) {
+  return packet.protocol == Protocol::kTcp ? packet.tcp_flags.opens()
+                                           : !flows::question_of(packet.protocol, packet.icmp_type);
 }
 
 bool is_upgradable(const flows::Packet& packet) {
@@ -65,7 +68,7 @@ FlowPlan plan_flow(const Decision& decision, const FlowStart& start,
   }
   if (upgraded) {
     if (!is_upgradable(start.packet)) {
-      return refused(Drop::kUnsupportedProtocol, is_icmp(start.packet)
+      return refused(Drop::kUnsupportedProtocol, flows::is_icmp(start.packet.protocol)
                                                      ? Unreachable::kAdminProhibited
                                                      : Unreachable::kProtocol);
     }

@@ -41,6 +41,8 @@ FlowPlan plan_flow(const Decision& decision, const FlowStart& start,
                                          const GatewayAddresses& addresses);
 
 [[nodiscard]] bool is_echo_request(const flows::Packet& packet);
+/// Whether a flow may begin with it: a SYN, or of ICMP no answer; of other protocols any packet.
+[[nodiscard]] bool may_begin_flow(const flows::Packet& packet);
 /// What a flow of it could be upgraded to.
 [[nodiscard]] bool is_upgradable(const flows::Packet& packet);
 

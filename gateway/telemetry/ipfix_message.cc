@@ -134,11 +134,9 @@ std::uint8_t forwarding_status(flows::Action action) {
                                           : kForwarded;
 }
 
-// Type and code of the packet that an echo flow began with.
-std::uint16_t icmp_type_code(flows::Protocol protocol) {
-  return protocol == flows::Protocol::kIcmp     ? 0x0800
-         : protocol == flows::Protocol::kIcmpv6 ? 0x8000
-                                                : 0;
+// Of the packet that the flow began with; no code is kept, and an echo's is 0.
+std::uint16_t icmp_type_code(const flows::FlowKey& key) {
+  return static_cast<std::uint16_t>(key.icmp_type << 8U);
 }
 
 std::uint64_t milliseconds(std::chrono::system_clock::time_point time) {
@@ -242,8 +240,8 @@ void IpfixMessage::put_record(const IpfixRecord& record, bool v4) {
        {flow.key.source.address, flow.key.destination.address, flow.upstream.address}) {
     put_address(address, v4);
   }
-  const std::uint16_t type_code = icmp_type_code(flow.key.protocol);
-  const bool has_ports = type_code == 0;  // of an echo they are its identifier
+  const std::uint16_t type_code = icmp_type_code(flow.key);
+  const bool has_ports = !flows::is_icmp(flow.key.protocol);  // of an echo they are its identifier
   const bool same_family = flow.upstream.address.is_v4() == v4;
   put<std::uint16_t>(has_ports ? base::number(flow.key.source.port) : 0);
   put<std::uint16_t>(has_ports ? base::number(flow.key.destination.port) : 0);

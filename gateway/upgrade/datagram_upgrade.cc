@@ -353,7 +353,8 @@ FlowKey DatagramUpgrade::key_of(const Mapping& mapping, const Endpoint& remote) 
   FlowKey key{.source = source,
               .destination = {owner_.inside_of(remote.address), remote_port(remote, source)},
               .tenant = mapping.source.tenant,
-              .protocol = protocol(mapping.is_v4())};
+              .protocol = protocol(mapping.is_v4()),
+              .icmp_type = flows::echo_request_of(protocol(mapping.is_v4()))};
   if (const auto stand_in = owner_.stand_in_of(remote)) {
     FlowKey asked = key;
     asked.destination.address = *stand_in;

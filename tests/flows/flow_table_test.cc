@@ -199,6 +199,10 @@ TEST(FlowTable, HashIsTheSameForBothDirections) {
     FlowKey key = key_number(i * 0x01000193);
     key.destination.address = base::IpAddress::parse("2001:db8::1").value();
     EXPECT_EQ(symmetric_hash(key, {1, 2}), symmetric_hash(key.reversed(), {1, 2}));
+    FlowKey ping = key;
+    ping.protocol = Protocol::kIcmp;
+    ping.icmp_type = kEchoRequest;
+    EXPECT_EQ(symmetric_hash(ping, {1, 2}), symmetric_hash(ping.reversed(), {1, 2}));
     FlowKey loop = key;  // the same address on both sides: the ports decide
     loop.destination.address = loop.source.address;
     EXPECT_EQ(symmetric_hash(loop, {1, 2}), symmetric_hash(loop.reversed(), {1, 2}));

@@ -145,6 +145,7 @@ TEST(IpfixMessage, SaysWhatBecameOfAFlow) {
 TEST(IpfixMessage, AnEchoHasItsTypeAndNoPorts) {
   IpfixRecord record = record_of("100.64.0.2:77", "192.0.2.1:77", 1);
   record.flow.key.protocol = flows::Protocol::kIcmp;
+  record.flow.key.icmp_type = flows::kEchoRequest;
   IpfixMessage message(1, 1472);
   message.add_templates();
   ASSERT_TRUE(message.add(record));
