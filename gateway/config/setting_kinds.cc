@@ -287,9 +287,13 @@ Parsed<std::string> NameKind::parse(const Word& word) const {
         fmt::format("expected a name of 1 to {} letters, digits and . _ - @ : / +", kLongestName) +
         got(word)};
   }
-  if (!reserved.empty() && word.text == reserved) {
-    return Unexpected{in_quotes(reserved) +
+  if (is_rules && word.text == kDefaultRuleName) {
+    return Unexpected{in_quotes(word.text) +
                       " is what decides when nothing matches; choose another name"};
+  }
+  if (is_rules && word.text == kHookRuleName) {
+    return Unexpected{in_quotes(word.text) +
+                      " is what an app's hooks decide as; choose another name"};
   }
   return std::string(word.text);
 }

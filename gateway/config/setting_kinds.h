@@ -81,7 +81,7 @@ struct PathKind {
 /// What tenants and rules are called: it goes into logs, metrics and filters as it is.
 struct NameKind {
   using Value = std::string;
-  std::string_view reserved;  // a name that nobody may take; empty: none
+  bool is_rules = false;  // which is shown where "default" and "hook" are, and is neither
   [[nodiscard]] Parsed<Value> parse(const Word& word) const;
   [[nodiscard]] std::string print(const Value& value) const;
 };

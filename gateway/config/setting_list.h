@@ -343,7 +343,7 @@ void describe(V& v, RuleMatch& match) {
 
 template <class V>
 void describe(V& v, Rule& rule) {
-  v.value("name", rule.name, NameKind{.reserved = kDefaultRuleName},
+  v.value("name", rule.name, NameKind{.is_rules = true},
           "What the audit log and flowctl call it. Default: rule-N, N its position from 1.");
   v.section("match", rule.match, "Every key that is given must hold; a list means any of.");
   v.required_unless(
