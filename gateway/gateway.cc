@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 
 #include "base/check.h"
@@ -28,6 +29,9 @@ constexpr base::Duration kLeastLook = std::chrono::seconds(1);
 
 // Chosen: for a shard's answer. One that is only busy gives it within milliseconds.
 constexpr base::Duration kPatienceWithShard = std::chrono::seconds(2);
+
+// Chosen: as long as it takes until a shard is called stuck.
+constexpr base::Duration kPatienceWithEnd = std::chrono::seconds(5);
 
 // That this process may run on.
 std::size_t usable_processors() {
@@ -119,17 +123,58 @@ Gateway::Gateway(asio::io_context& context, const Settings& settings)
   look_at_the_clock();
 }
 
+std::string Gateway::does_not_answer(std::size_t shard) {
+  return "shard " + std::to_string(shard) + " does not answer (/health says more)";
+}
+
+// One that is known to be stuck is not asked: whoever does waits, and with him the whole control
+// thread.
+template <class Ask>
+base::Result<Gateway::Answer<Ask>, std::string> Gateway::ask(std::size_t shard, Ask question) {
+  if (health_of(shard).is_stuck()) {
+    return Unexpected{does_not_answer(shard)};
+  }
+  auto answer = question(*shards_[shard]);
+  awake_.has_waited(base::Clock::now());
+  if (!answer) {
+    return Unexpected{does_not_answer(shard)};
+  }
+  return std::move(*answer);
+}
+
 // Nobody comes in any more, then the flows end, then their last events are written.
 Gateway::~Gateway() {
   telemetry_.reset();
   control_.reset();
   captures_.reset();
   doors_.clear();
-  shards_.clear();
-  app_.reset();
+  const bool ended = end_shards();
+  if (ended) {
+    app_.reset();
+  }
   followers_.reset();
   ipfix_.reset();
   audit_.reset();
+  if (!ended) {
+    std::_Exit(EXIT_FAILURE);  // a thread that does not end still uses everything else
+  }
+}
+
+bool Gateway::end_shards() {
+  bool all = true;
+  for (const auto& shard : shards_) {
+    shard->begin_to_end();
+  }
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (shards_[i]->gets_to_its_end(kPatienceWithEnd)) {
+      shards_[i].reset();
+    } else {
+      all = false;
+      log_error("stopped without a shard that does not end shard={} cure={}", i,
+                LogValue{"if an app is linked, one of its hooks does not return"});
+    }
+  }
+  return all;
 }
 
 SysResult<void> Gateway::open_doors() {
@@ -334,8 +379,12 @@ ReloadReport Gateway::reload(const std::string& path) {
   ReloadReport report{.rules = change.next.rules.size(),
                       .after_restart = std::move(change.after_restart)};
   const auto policy = std::make_shared<const Policy>(change.for_policy, *numbers);
+  const auto settings = std::make_shared<const Settings>(change.next);
   for (const auto& shard : shards_) {
-    report.flows_ended += shard->reload(policy, change.next);
+    const auto ended = shard->reload(policy, settings, kPatienceWithShard);
+    awake_.has_waited(base::Clock::now());
+    report.flows_ended += ended.value_or(0);
+    report.shards_late += ended ? 0U : 1U;
   }
   configure_log(change.next.log);
   say_if_marks_stay_inside(change.next.rules, LogLevel::kWarn);
@@ -380,8 +429,13 @@ std::span<const double> Gateway::busy() {
 }
 
 bool Gateway::is_sandbox_helper(pid_t process) {
-  return std::ranges::any_of(shards_,
-                             [&](const auto& shard) { return shard->sandbox_helper() == process; });
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    const auto now = ask(i, [](Shard& its) { return its.sandbox_helper(kPatienceWithShard); });
+    if ((now ? *now : health_of(i).helper) == process) {
+      return true;
+    }
+  }
+  return false;
 }
 
 std::vector<const base::Fd*> Gateway::flow_regions() const {
@@ -408,19 +462,23 @@ void Gateway::look_at_the_clock() {
   });
 }
 
-// Whoever asks a shard that does not answer waits with the whole control thread.
 std::optional<std::string> Gateway::stuck_shard() {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    if (health_of(i).is_stuck()) {
-      return "shard " + std::to_string(i) + " does not answer (/health says more)";
+    const auto answer =
+        ask(i, [](Shard& shard) { return shard.sandbox_helper(kPatienceWithShard); });
+    if (!answer) {
+      return answer.error();
     }
   }
   return std::nullopt;
 }
 
-bool Gateway::kill_flow(std::uint64_t id) {
+base::Result<bool, std::string> Gateway::kill_flow(std::uint64_t id) {
   const std::size_t shard = flows::shard_of_flow(id);
-  return shard < shards_.size() && !health_of(shard).is_stuck() && shards_[shard]->kill_flow(id);
+  if (shard >= shards_.size()) {
+    return false;
+  }
+  return ask(shard, [id](Shard& its) { return its.kill_flow(id, kPatienceWithShard); });
 }
 
 void Gateway::stop_capture(std::uint64_t id) {
@@ -433,22 +491,26 @@ void Gateway::stop_capture(std::uint64_t id) {
 base::Result<Explanation, std::string> Gateway::explain(const ExplainQuery& query) {
   const auto tenant = std::ranges::find(settings_.tenants, query.tenant, &TenantSettings::name);
   const auto shard = tenant == settings_.tenants.end() ? std::nullopt : placement_.find(tenant->id);
-  if (auto stuck = stuck_shard()) {
-    return Unexpected{std::move(*stuck)};
+  auto said = ask(shard.value_or(0),
+                  [&query](Shard& its) { return its.explain(query, kPatienceWithShard); });
+  if (!said) {
+    return Unexpected{said.error()};
   }
-  return shards_[shard.value_or(0)]->explain(query);
+  return std::move(*said);
 }
 
 base::Result<HookReport, std::string> Gateway::hooks_of(std::uint64_t flow) {
   if (settings_.hooks.trace == 0) {
     return Unexpected{std::string("no hooks are written down: hooks.trace is 0")};
   }
-  if (auto stuck = stuck_shard()) {
-    return Unexpected{std::move(*stuck)};
-  }
-  const std::size_t shard = flows::shard_of_flow(flow);
-  if (auto report = shard < shards_.size() ? shards_[shard]->hooks_of(flow) : std::nullopt) {
-    return std::move(*report);
+  if (const std::size_t shard = flows::shard_of_flow(flow); shard < shards_.size()) {
+    auto report = ask(shard, [flow](Shard& its) { return its.hooks_of(flow, kPatienceWithShard); });
+    if (!report) {
+      return Unexpected{report.error()};
+    }
+    if (*report) {
+      return std::move(**report);
+    }
   }
   return Unexpected{"no hook has run for flow " + std::to_string(flow) +
                     ", or too many flows have come since (hooks.trace)"};
@@ -456,13 +518,9 @@ base::Result<HookReport, std::string> Gateway::hooks_of(std::uint64_t flow) {
 
 GatewayStatus Gateway::status() {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    if (health_of(i).is_stuck()) {
-      continue;  // as health() says; to ask would hold us up each time
-    }
-    if (auto said = shards_[i]->status(kPatienceWithShard)) {
+    if (auto said = ask(i, [](Shard& its) { return its.status(kPatienceWithShard); })) {
       last_said_[i] = std::move(*said);
     }
-    awake_.has_waited(base::Clock::now());
   }
   GatewayStatus status = sum_of(last_said_);
   for (std::size_t i = 0; i < shards_.size(); ++i) {

@@ -13,6 +13,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 #include <asio/io_context.hpp>
@@ -52,6 +54,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
                                                           const Settings& settings,
                                                           const GatewayAddresses& addresses,
                                                           hooks::App* app = nullptr);
+  /// Ends everything. A shard that does not get to its end within five seconds, for a hook that
+  /// does not return, ends the process: with status 1, once the others have ended.
   ~Gateway() override;
 
   /// Listens on the configured on-ramps.
@@ -90,7 +94,13 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
 
   Gateway(asio::io_context& context, const Settings& settings);
 
-  // What is wrong, if one of them does not answer.
+  // What `question` says when it is put to the shard; fails with does_not_answer().
+  template <class Ask>
+  using Answer = typename std::invoke_result_t<Ask, Shard&>::value_type;
+  template <class Ask>
+  base::Result<Answer<Ask>, std::string> ask(std::size_t shard, Ask question);
+  [[nodiscard]] static std::string does_not_answer(std::size_t shard);
+  // Asks all of them. What is wrong, if one does not answer.
   [[nodiscard]] std::optional<std::string> stuck_shard();
   ShardHealth health_of(std::size_t shard);
   // Again and again, so that the process is known to have been stopped when it was.
@@ -98,7 +108,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
 
   // StatusSource
   std::vector<const base::Fd*> flow_regions() const override;
-  bool kill_flow(std::uint64_t id) override;
+  base::Result<bool, std::string> kill_flow(std::uint64_t id) override;
   base::Result<Explanation, std::string> explain(const ExplainQuery& query) override;
   std::string config() override;
   // CaptureSource
@@ -119,6 +129,8 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
     return app_ == nullptr ? parse_context(datagram) : app_->read_context(datagram, peer);
   }
 
+  // Whether all have ended; else it has said which did not.
+  bool end_shards();
   base::SysResult<void> open_gue_doors(const Onramp& onramp);
   // Where the tenant lives from now on, if nowhere yet.
   std::size_t home_of(const std::string& tenant);

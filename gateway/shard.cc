@@ -110,13 +110,25 @@ void Shard::prepare_for(const std::vector<Rule>& rules) {
 }
 
 Shard::~Shard() {
-  if (thread_.joinable()) {
-    loop_.post([this] { shut_down(); });
-    loop_.stop();
-    thread_.join();
-  } else {
+  if (!thread_.joinable()) {
     shut_down();
+    return;
   }
+  if (!is_to_end_) {
+    begin_to_end();
+  }
+  thread_.join();
+}
+
+void Shard::begin_to_end() {
+  is_to_end_ = true;
+  loop_.post([this] { shut_down(); });
+  loop_.stop();
+}
+
+bool Shard::gets_to_its_end(base::Duration limit) {
+  return !thread_.joinable() ||
+         gets_to_its_end_.get_future().wait_for(limit) == std::future_status::ready;
 }
 
 void Shard::set_app(std::unique_ptr<hooks::ShardHooks> app, std::string name) {
@@ -187,6 +199,7 @@ void Shard::beat(base::Instant now) {
 
 void Shard::shut_down() {
   stopping_ = true;
+  gets_to_its_end_.set_value();
   upgrade_.let_upstreams_read_on();
   while (auto away = away_.take_late(base::Instant::max())) {
     end_away(std::move(away));

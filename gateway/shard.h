@@ -71,6 +71,11 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   /// Starts the thread. Once. Without `may_poll` it never looks for work but sleeps at once.
   void start(bool may_poll);
 
+  /// Posts its end: the destructor waits for that. Once, or the destructor does it.
+  void begin_to_end();
+  /// Whether it has got to that within `limit`. If not, it never will, and must not be destroyed.
+  [[nodiscard]] bool gets_to_its_end(base::Duration limit);
+
   // For other threads. The tunnel's packets are handled as soon as the shard gets to it.
   enum class Kind : std::uint8_t { kSeqpacket, kTun };
   /// A SEQPACKET peer is sent `reply`, unless it is empty, once the tunnel is open: who has read it
@@ -91,21 +96,29 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   }
   /// What the thread has used of its processor, since it was started.
   [[nodiscard]] base::Duration processor_time();
-  /// Of the sandbox, as of now; 0: there is none.
-  [[nodiscard]] pid_t sandbox_helper();
-  [[nodiscard]] bool kill_flow(std::uint64_t id);
-  void start_capture(CaptureJob job);
-  void stop_capture(std::uint64_t id);
+  // What follows asks the shard, and is nothing when it does not get to that within `limit`: a hook
+  // that does not return must not hold up whoever asks. It does what it was told when it gets to
+  // it.
+  /// The sandbox's, as of now; 0: there is none.
+  [[nodiscard]] std::optional<pid_t> sandbox_helper(base::Duration limit);
+  /// Whether there is such a flow, which has ended now.
+  [[nodiscard]] std::optional<bool> kill_flow(std::uint64_t id, base::Duration limit);
   /// Takes over other rules, limits of tenants and timeouts. How many flows had to end, which the
   /// rules that are new would not have let in; all others go on as they are.
-  std::uint64_t reload(const std::shared_ptr<const Policy>& policy, const Settings& settings);
+  std::optional<std::uint64_t> reload(std::shared_ptr<const Policy> policy,
+                                      std::shared_ptr<const Settings> settings,
+                                      base::Duration limit);
   /// Fails with what is wrong with the question.
-  [[nodiscard]] base::Result<Explanation, std::string> explain(const ExplainQuery& query);
-  /// Nothing where no trace of the flow is kept.
-  [[nodiscard]] std::optional<HookReport> hooks_of(std::uint64_t flow);
+  [[nodiscard]] std::optional<base::Result<Explanation, std::string>> explain(
+      const ExplainQuery& query, base::Duration limit);
+  /// Nothing in it where no trace of the flow is kept.
+  [[nodiscard]] std::optional<std::optional<HookReport>> hooks_of(std::uint64_t flow,
+                                                                  base::Duration limit);
   /// What this shard knows: not the names of rules, nor the refusals of contexts.
-  /// Nothing when it does not get to that within the limit.
   [[nodiscard]] std::optional<GatewayStatus> status(base::Duration limit);
+
+  void start_capture(CaptureJob job);
+  void stop_capture(std::uint64_t id);
   /// As of its last tick. Waits for nobody.
   [[nodiscard]] ShardHealth health(base::Instant awake_since) const {
     return pulse_.read(base::Clock::now(), awake_since);
@@ -122,13 +135,17 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   // Of flows that live as of those to come.
   void set_bandwidths(const Policy& policy);
 
-  // Runs `task` on the shard's thread and waits for its answer.
+  // Runs `task`, which owns what it needs, on the shard's thread.
   template <class Task>
-  auto ask(Task task) {
-    std::packaged_task<decltype(task())()> packaged(std::move(task));
-    auto answer = packaged.get_future();
-    loop_.post([&packaged] { packaged(); });
-    return answer.get();
+  auto ask(base::Duration limit, Task task) -> std::optional<decltype(task())> {
+    using Answer = decltype(task());
+    const auto packaged = std::make_shared<std::packaged_task<Answer()>>(std::move(task));
+    std::future<Answer> answer = packaged->get_future();
+    loop_.post([packaged] { (*packaged)(); });
+    if (answer.wait_for(limit) != std::future_status::ready) {
+      return std::nullopt;
+    }
+    return std::optional<Answer>(std::in_place, answer.get());
   }
 
   // Tunnel::Sink
@@ -217,9 +234,11 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   base::Instant last_restore_{};
   ShardPulse pulse_;
   base::Instant last_tick_{};
-  bool stopping_ = false;  // shut_down() has run
+  bool stopping_ = false;               // shut_down() has begun
+  std::promise<void> gets_to_its_end_;  // fulfilled then
   base::Instant started_ = base::Clock::now();
   std::thread thread_;
+  bool is_to_end_ = false;  // begin_to_end() was called
 };
 
 }  // namespace gateway

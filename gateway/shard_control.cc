@@ -43,12 +43,12 @@ base::Duration Shard::processor_time() {
   return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
-pid_t Shard::sandbox_helper() {
-  return ask([this] { return sandbox_.helper_pid(); });
+std::optional<pid_t> Shard::sandbox_helper(base::Duration limit) {
+  return ask(limit, [this] { return sandbox_.helper_pid(); });
 }
 
-bool Shard::kill_flow(std::uint64_t id) {
-  return ask([this, id] { return kill_now(id); });
+std::optional<bool> Shard::kill_flow(std::uint64_t id, base::Duration limit) {
+  return ask(limit, [this, id] { return kill_now(id); });
 }
 
 bool Shard::kill_now(std::uint64_t id) {
@@ -74,8 +74,12 @@ void Shard::stop_capture(std::uint64_t id) {
   loop_.post([this, id] { path_.capture().remove(id); });
 }
 
-std::uint64_t Shard::reload(const std::shared_ptr<const Policy>& policy, const Settings& settings) {
-  return ask([this, &policy, &settings] { return reload_now(policy, settings); });
+std::optional<std::uint64_t> Shard::reload(std::shared_ptr<const Policy> policy,
+                                           std::shared_ptr<const Settings> settings,
+                                           base::Duration limit) {
+  return ask(limit, [this, policy = std::move(policy), settings = std::move(settings)] {
+    return reload_now(policy, *settings);
+  });
 }
 
 std::uint64_t Shard::reload_now(const std::shared_ptr<const Policy>& policy,
@@ -146,8 +150,9 @@ bool Shard::is_as_ruled(FlowIndex index, const Policy& before) {
   return same;
 }
 
-base::Result<Explanation, std::string> Shard::explain(const ExplainQuery& query) {
-  return ask([this, &query] { return explain_now(query); });
+std::optional<base::Result<Explanation, std::string>> Shard::explain(const ExplainQuery& query,
+                                                                     base::Duration limit) {
+  return ask(limit, [this, query] { return explain_now(query); });
 }
 
 base::Result<Explanation, std::string> Shard::explain_now(const ExplainQuery& query) {
@@ -200,17 +205,12 @@ base::Result<const Tunnel*, std::string> Shard::tunnel_of(const Tenant& tenant,
   return tenant.tunnels == 1 ? only : nullptr;
 }
 
-std::optional<HookReport> Shard::hooks_of(std::uint64_t flow) {
-  return ask([this, flow] { return hooks_.report_of(flow); });
+std::optional<std::optional<HookReport>> Shard::hooks_of(std::uint64_t flow, base::Duration limit) {
+  return ask(limit, [this, flow] { return hooks_.report_of(flow); });
 }
 
 std::optional<GatewayStatus> Shard::status(base::Duration limit) {
-  const auto task =
-      std::make_shared<std::packaged_task<GatewayStatus()>>([this] { return status_now(); });
-  auto answer = task->get_future();
-  loop_.post([task] { (*task)(); });  // whoever asked may have given up by then
-  return answer.wait_for(limit) == std::future_status::ready ? std::optional(answer.get())
-                                                             : std::nullopt;
+  return ask(limit, [this] { return status_now(); });
 }
 
 GatewayStatus Shard::status_now() const {

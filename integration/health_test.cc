@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "flows/flow_id.h"
 #include "integration/support/client_network.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/must.h"
@@ -210,45 +211,97 @@ TEST(GatewayThatWasStopped, IsSaidToBeStoppedByWhoeverAsks) {
 
 // A hook that does not return holds its shard, and nobody else: not the other shard's tenant, not
 // whoever asks.
-TEST(StuckShard, IsSaidAndHoldsNobodyElseUp) {
-  GatewayProcess gateway(
+class StuckShard : public testing::Test {
+ protected:
+  StuckShard() {
+    must_call(::mkfifo(gateway_.file("go").c_str(), 0600), "mkfifo");
+    gateway_.wait_for_tunnels(1);
+  }
+  Program begin_to_hold() {
+    return client_.start({"curl", "-sS", "-m", "60", url_of(server_.endpoint())});
+  }
+  [[nodiscard]] Finished explain() const {
+    return gateway_.run_flowctl(
+        {"explain", "tcp 100.64.0.2:4000 > " + server_.endpoint().to_string()});
+  }
+  [[nodiscard]] Finished reload() const {
+    return run({liftgate_program(), "reload", "--socket", gateway_.control()});
+  }
+  void let_go(Program& curl) const {
+    std::ofstream(gateway_.file("go")) << "x";
+    std::string said;
+    EXPECT_TRUE(eventually([&] {
+      said = ask(gateway_, "/health");
+      return said == "200 ok\n";
+    })) << said;
+    curl.signal(SIGKILL);
+    (void)curl.wait();
+  }
+
+  GatewayProcess gateway_{
       {.tenants = "- {name: acme, id: 1001}\n- {name: umbrella, id: 1002}",
        .rules = "- {name: all, action: upgrade}",
        .flows = kQuickTimeWait,
        .more =
            std::string("workers: 2\napp: {holds: flow_decide, until: '{dir}/go'}\n") + kTelemetry,
-       .program = EVERY_HOOK_PROGRAM});
-  must_call(::mkfifo(gateway.file("go").c_str(), 0600), "mkfifo");
-  const ClientNetwork client(gateway.onramp());
-  gateway.wait_for_tunnels(1);
-  const TcpServer server = TcpServer::echo();
-  Program curl = client.start({"curl", "-sS", "-m", "60", url_of(server.endpoint())});
+       .program = EVERY_HOOK_PROGRAM}};
+  ClientNetwork client_{gateway_.onramp()};
+  TcpServer server_ = TcpServer::echo();
+};
+
+TEST_F(StuckShard, IsSaidAndHoldsNobodyElseUp) {
+  Program curl = begin_to_hold();
   std::string said;
   EXPECT_TRUE(eventually([&] {
-    (void)ask(gateway, "/metrics");  // waits for the shard, which is no reason to think it well
-    said = ask(gateway, "/health");
+    (void)ask(gateway_, "/metrics");  // waits for the shard, which is no reason to think it well
+    said = ask(gateway_, "/health");
     return said.starts_with("503 ");
   })) << said;
   EXPECT_THAT(said, testing::MatchesRegex("503 unready\nshard [01] is stuck: its loop has not "
                                           "turned for [0-9]+ s\\. [^\n]*hooks does not return[^\n]*"
                                           "\n"));
-  const json stats = gateway.flowctl({"stats"});
+  const json stats = gateway_.flowctl({"stats"});
   EXPECT_EQ(stats.at("tunnels"), 1) << "as the shard said last: " << stats;
   // Who asks of it is answered, and does not have all others wait for it.
-  const Finished explained =
-      gateway.run_flowctl({"explain", "tcp 100.64.0.2:4000 > " + server.endpoint().to_string()});
+  const Finished explained = explain();
   EXPECT_NE(explained.status, 0);
   EXPECT_THAT(explained.err, HasSubstr("does not answer (/health says more)"));
-  const Finished reloaded = run({liftgate_program(), "reload", "--socket", gateway.control()});
+  const Finished reloaded = reload();
   EXPECT_NE(reloaded.status, 0);
   EXPECT_THAT(reloaded.err, HasSubstr("nothing was reloaded"));
-  EXPECT_THAT(ask(gateway, "/metrics"), HasSubstr("\nliftgate_shard_ready{shard=\"0\"} "));
+  EXPECT_THAT(ask(gateway_, "/metrics"), HasSubstr("\nliftgate_shard_ready{shard=\"0\"} "));
+  let_go(curl);
+}
 
-  std::ofstream(gateway.file("go")) << "x";
+// For five seconds it is only slow. Whoever asked then waited as long as the hook did, and /health
+// with him.
+TEST_F(StuckShard, IsNotWaitedForBeforeThatIsKnownEither) {
+  Program curl = begin_to_hold();
+  Finished said;
   EXPECT_TRUE(eventually([&] {
-    said = ask(gateway, "/health");
-    return said == "200 ok\n";
+    said = explain();
+    return said.err.find("does not answer") != std::string::npos;
   })) << said;
+  said = reload();
+  EXPECT_THAT(said.err, HasSubstr("nothing was reloaded"));
+  const std::size_t shard = said.err.find("shard 0") == std::string::npos ? 1 : 0;
+  const std::string flow =
+      std::to_string(flows::first_flow_id(shard));  // no need that there is one
+  EXPECT_THAT(gateway_.run_flowctl({"kill", flow}).err, HasSubstr("does not answer"));
+  let_go(curl);
+}
+
+// It waited for it for ever, and had to be killed.
+TEST_F(StuckShard, DoesNotKeepTheGatewayFromStopping) {
+  const ClientNetwork other(gateway_.onramp(),
+                            {.tenant = "umbrella", .addresses = {"100.64.0.3/32"}});
+  gateway_.wait_for_tunnels(2);
+  Program curl = begin_to_hold();
+  EXPECT_TRUE(eventually([&] { return explain().err.find("not answer") != std::string::npos; }));
+  const Finished finished = gateway_.end(SIGTERM);
+  EXPECT_EQ(finished.status, 1) << finished;
+  EXPECT_THAT(finished.err, testing::ContainsRegex("error stopped without a shard that does not "
+                                                   "end shard=[01] cure="));
   curl.signal(SIGKILL);
   (void)curl.wait();
 }

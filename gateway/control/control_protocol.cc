@@ -385,7 +385,8 @@ std::string reload_reply(const ReloadReport& report) {
     return line + '\n';
   }
   reply.open_object().flag("ok", true).open_object("reload").number("rules", report.rules);
-  reply.number("flows_ended", report.flows_ended).open_array("after_restart");
+  reply.number("flows_ended", report.flows_ended).number("shards_late", report.shards_late);
+  reply.open_array("after_restart");
   for (const std::string& key : report.after_restart) {
     reply.element(key);
   }

@@ -165,7 +165,11 @@ class ControlServer::State : public std::enable_shared_from_this<State> {
   }
 
   std::string kill(std::uint64_t id) {
-    if (!source_.kill_flow(id)) {
+    const auto found = source_.kill_flow(id);
+    if (!found) {
+      return error_reply(ControlError::kFailed, found.error());
+    }
+    if (!*found) {
       return error_reply(ControlError::kNotFound, "no flow has the id " + std::to_string(id));
     }
     log_info("flow was killed by a control client flow={}", id);

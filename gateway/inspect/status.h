@@ -157,8 +157,9 @@ class StatusSource {
   virtual GatewayHealth health() = 0;
   /// The memfd that holds each shard's flow table; read-only mappings of it are welcome.
   virtual std::vector<const base::Fd*> flow_regions() const = 0;
-  /// Ends the flow with this id, resetting both ends. False when there is none.
-  virtual bool kill_flow(std::uint64_t id) = 0;
+  /// Ends the flow with this id, resetting both ends. False when there is none; fails with why that
+  /// is not known.
+  virtual base::Result<bool, std::string> kill_flow(std::uint64_t id) = 0;
   /// What it would do with a packet. Fails with what is wrong with the question.
   virtual base::Result<Explanation, std::string> explain(const ExplainQuery& query) = 0;
   /// Which hooks have run for a flow that lives, or has lived. Fails with why that is not known.

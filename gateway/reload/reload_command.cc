@@ -37,6 +37,9 @@ void report(const json& done) {
   std::printf("%llu rules are in force; %llu flows have ended that they forbid\n",
               done.at("rules").get<unsigned long long>(),
               done.at("flows_ended").get<unsigned long long>());
+  if (const auto late = done.value("shards_late", 0ULL); late > 0) {
+    std::printf("%llu shards are busy, and take them over as soon as they get to it\n", late);
+  }
   for (const json& key : done.at("after_restart")) {
     std::printf("%s: holds after a restart\n", base::printable(key.get<std::string>()).c_str());
   }

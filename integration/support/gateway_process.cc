@@ -241,25 +241,26 @@ void GatewayProcess::wait_for_tunnels(std::size_t count) const {
   }
 }
 
-void GatewayProcess::stop() {
+Finished GatewayProcess::end(int signal) {
   const auto descendants = children();
-  program_->signal(SIGTERM);
-  const Finished finished = program_->wait();
+  program_->signal(signal);
+  Finished finished = program_->wait();
   last_log_ = finished.err;
   program_.reset();
-  EXPECT_EQ(finished.status, 0) << finished;
   expect_no_process_left(descendants);
+  return finished;
+}
+
+void GatewayProcess::stop() {
+  const Finished finished = end(SIGTERM);
+  EXPECT_EQ(finished.status, 0) << finished;
   for (const auto& entry : fs::directory_iterator(directory_.path())) {
     EXPECT_FALSE(entry.is_socket()) << entry.path() << " is left behind";
   }
 }
 
 void GatewayProcess::kill() {
-  const auto descendants = children();
-  program_->signal(SIGKILL);
-  last_log_ = program_->wait().err;
-  program_.reset();
-  expect_no_process_left(descendants);
+  (void)end(SIGKILL);
 }
 
 }  // namespace integration

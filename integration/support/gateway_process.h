@@ -79,6 +79,8 @@ class GatewayProcess {
   [[nodiscard]] std::vector<pid_t> children() const;
   void signal(int number) const { program_->signal(number); }
 
+  /// `signal` is its end; expects that no process of it lives on.
+  Finished end(int signal);
   /// SIGTERM; expects exit status 0 and nothing left behind. The destructor does it, too.
   void stop();
   /// SIGKILL, as a crash would; expects that no process of it lives on.

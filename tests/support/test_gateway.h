@@ -47,7 +47,7 @@ class TestGateway : public gateway::StatusSource {
     return std::vector<const base::Fd*>(regions, &region_);
   }
   [[nodiscard]] const base::Fd& flow_region() const { return region_; }
-  bool kill_flow(std::uint64_t id) override {
+  base::Result<bool, std::string> kill_flow(std::uint64_t id) override {
     std::optional<flows::FlowIndex> found;
     table.for_each([&](flows::FlowIndex index) {
       if (table[index].id == id) {

@@ -94,7 +94,7 @@ TEST_F(FlowctlTest, FlowsHaveTheFieldsOfTheContract) {
 TEST_F(FlowctlTest, FlowsComeInTheOrderOfTheirIds) {
   const auto first = gateway_.add_flow("10.0.0.1:1", "10.0.0.2:1");
   const auto second = gateway_.add_flow("10.0.0.1:2", "10.0.0.2:1");
-  gateway_.kill_flow(first);
+  (void)gateway_.kill_flow(first);
   const auto third = gateway_.add_flow("10.0.0.1:3", "10.0.0.2:1");  // in the place of the first
 
   EXPECT_EQ(ids_of(json_of({"flows"})), (std::vector{second, third}));

@@ -118,7 +118,7 @@ TEST_F(RatesTest, WhatHasEndedIsForgotten) {
   flow(id).up.bytes = 10;
   look();
   EXPECT_EQ(meter_.history(id).size(), 1U);
-  gateway_.kill_flow(id);
+  (void)gateway_.kill_flow(id);
   look();
   EXPECT_TRUE(meter_.rows(RateOrder::kRate).empty());
   EXPECT_TRUE(meter_.history(id).empty());
@@ -197,7 +197,7 @@ TEST_F(TopScreenTest, SelectionStaysWithItsFlowAndScrolls) {
   press("\x1b[B\x1b[B");
   shown();
   EXPECT_NE(selected_.find("10.0.0.1:3 "), std::string::npos);
-  gateway_.kill_flow(ids[0]);
+  (void)gateway_.kill_flow(ids[0]);
   look();
   shown();
   EXPECT_NE(selected_.find("10.0.0.1:3 "), std::string::npos);
@@ -220,7 +220,7 @@ TEST_F(TopScreenTest, KillAsksFirstAndMeansTheFlowThatWasSelectedThen) {
   EXPECT_EQ(wish_, TopScreen::Wish::kNothing);
   EXPECT_EQ(shown().back(), "Not killed.");
   press("k");
-  gateway_.kill_flow(one);
+  (void)gateway_.kill_flow(one);
   look();
   shown();
   press("y");
