@@ -262,7 +262,9 @@ std::string_view explain(Drop reason) {
     case Drop::kDialLimit:
       return "Too many connects of the tenant are under way";
     case Drop::kNoDescriptor:
-      return "The process or the system has no descriptor or memory left for a socket";
+      return "The process or the system has no descriptor or memory left for a socket, or keeps "
+             "the "
+             "rest for other tenants (raise ulimit -n)";
     case Drop::kNoUpstreamPort:
       return "No source port (ip_local_port_range), or no address, is left for that upstream";
     case Drop::kNoPoolSocket:

@@ -63,7 +63,7 @@ enum class Drop : std::uint8_t {
   kGaveWay,          // a flow that nobody had answered, ended because its place was wanted
   kNoFreeBinding,
   kDialLimit,       // too many connects of the tenant are under way
-  kNoDescriptor,    // EMFILE, ENFILE, ENOBUFS, ENOMEM while dialling
+  kNoDescriptor,    // EMFILE, ENFILE, ENOBUFS, ENOMEM, or what is left is for other tenants
   kNoUpstreamPort,  // EADDRNOTAVAIL: no source port, or address, for the upstream
   kNoPoolSocket,    // the sandbox's helper has no socket for a downgrade
   kAuditBacklog,    // the audit log cannot take another flow

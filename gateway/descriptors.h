@@ -6,6 +6,7 @@
 // be looked into.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/error.h"
@@ -24,6 +25,13 @@ void raise_descriptor_limit();
 /// How many more there are for clients, to judge by `fd`, just opened. At most: of the numbers
 /// below some may be free by now. Any thread.
 [[nodiscard]] std::uint32_t descriptors_left(const base::Fd& fd);
+
+/// Whether a tenant that has `own` descriptors must leave `fd`, just opened for it, to others: one
+/// of several may have another while it has fewer than are left (Choudhury and Hahne, 1998), so
+/// that who takes all that he can gets half. Take it for EMFILE. Any thread.
+[[nodiscard]] inline bool is_for_others(const base::Fd& fd, std::size_t own) {
+  return own >= descriptors_left(fd);
+}
 
 /// What to do where there is not enough memory to start with.
 inline constexpr const char* kMemoryCure =

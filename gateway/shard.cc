@@ -86,6 +86,7 @@ Shard::Shard(const Place& place, EventLoop loop, FlowRegion region, Fd timer, fl
   path_.set_upgrades(upgrades_);
   for (const TenantSettings& tenant : settings_.tenants) {
     tenants_[tenant.name] = std::make_unique<Tenant>(tenant);
+    tenants_[tenant.name]->is_alone = settings_.tenants.size() == 1;
   }
   prepare_for(settings_.rules);
   path_.set_bandwidths(bandwidths_);

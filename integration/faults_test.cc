@@ -20,6 +20,7 @@
 #include "integration/support/must.h"
 #include "integration/support/servers.h"
 #include "integration/support/tunnel_connection.h"
+#include "integration/support/udp_client.h"
 #include "tests/support/packet_builder.h"
 #include "tests/support/temp_directory.h"
 
@@ -133,6 +134,37 @@ TEST(Famine, OfOneTenantsMakingLeavesTheOtherItsTunnelsAndDials) {
         .reply()
         .value("ok", false);
   }));
+}
+
+// The same with connections and with sockets for datagrams, of which a tenant may have 100,000.
+TEST(Famine, OfOneTenantsFlowsLeavesTheOtherItsOwn) {
+  GatewayProcess gateway({.tenants = "\n  - {name: greedy, id: 1}\n  - {name: modest, id: 2}",
+                          .most_descriptors = 200});
+  const ClientNetwork greedy(gateway.onramp(), {.tenant = "greedy"});
+  const ClientNetwork modest(gateway.onramp(), {.tenant = "modest"});
+  gateway.wait_for_tunnels(2);
+  const TcpServer server = TcpServer::echo();
+  const UdpServer udp_server = UdpServer::echo();
+  std::vector<TcpConnection> taken;
+  for (std::error_code refused; !refused && taken.size() < 200;) {
+    base::Fd socket = greedy.socket(AF_INET, SOCK_STREAM);
+    refused = TcpConnection::try_connect(socket, server.endpoint());
+    taken.emplace_back(std::move(socket));
+  }
+  EXPECT_GT(taken.size(), 30U) << "a good part of them";
+  std::vector<UdpClient> askers;
+  for (int i = 0; i < 200; ++i) {
+    askers.emplace_back(greedy).send_to(udp_server.endpoint(), "x");
+  }
+  EXPECT_TRUE(eventually([&] { return drops(gateway)["no_descriptor"] > 1; }));
+
+  std::vector<TcpConnection> connections;
+  for (int i = 0; i < 5; ++i) {
+    connections.push_back(modest.connect(server.endpoint()));
+    connections.back().send("hello");
+    EXPECT_EQ(connections.back().receive(5), "hello");
+  }
+  EXPECT_EQ(UdpClient(modest).ask(udp_server.endpoint(), "hello").payload, "hello");
 }
 
 TEST(Serve, ConfigurationThatCannotBeReadIsNamedWithTheCure) {

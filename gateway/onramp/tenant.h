@@ -24,6 +24,7 @@ struct Tenant {
   explicit Tenant(TenantSettings of) : settings(std::move(of)) {}
 
   TenantSettings settings;
+  bool is_alone = true;                                  // the gateway has no other
   TunnelRoutes routes;                                   // which open tunnel claims an address
   std::unordered_map<std::string, std::uint32_t> named;  // open tunnels that have said a name
   FairTurns::Line turns;                                 // of its tunnels

@@ -83,7 +83,7 @@ std::optional<Drop> DatagramUpgrade::open(FlowIndex flow, Fd own) {
   if (budget.by_use.size() >= tunnel->tenant().settings.max_udp_sockets && !evict_idle(budget)) {
     return Drop::kNoUdpSocket;
   }
-  const auto mapping = make_mapping(source, std::move(own));
+  const auto mapping = make_mapping(source, std::move(own), tunnel->tenant().is_alone);
   if (!mapping) {
     return mapping.error();
   }
@@ -92,11 +92,13 @@ std::optional<Drop> DatagramUpgrade::open(FlowIndex flow, Fd own) {
 }
 
 base::Result<DatagramUpgrade::Mapping*, Drop> DatagramUpgrade::make_mapping(const Source& source,
-                                                                            Fd own) {
+                                                                            Fd own, bool is_alone) {
   const bool v4 = source.endpoint.address.is_v4();
   const bool is_apps = own.is_open();
   Fd socket = is_apps ? std::move(own) : open_socket(v4);
-  if (!socket.is_open() || is_reserved(socket)) {
+  auto& by_use = budgets_[source.tenant].by_use;
+  if (!socket.is_open() || is_reserved(socket) ||
+      (!is_alone && is_for_others(socket, by_use.size()))) {
     return Unexpected{refusal_of(socket.is_open() ? EMFILE : errno)};
   }
   set_option(socket, v4, IP_RECVERR, IPV6_RECVERR, 1);
@@ -118,7 +120,6 @@ base::Result<DatagramUpgrade::Mapping*, Drop> DatagramUpgrade::make_mapping(cons
   mapping.mark = 0;
   mapping.dscp = flows::kOwnDscp;
   mapping.last_used = loop_.now();
-  auto& by_use = budgets_[source.tenant].by_use;
   mapping.by_use = by_use.insert(by_use.end(), &mapping);
   if (!is_apps) {
     by_source_.emplace(source, mapping.index);

@@ -157,7 +157,8 @@ class DatagramUpgrade {
     bool any = false;
     std::optional<std::uint32_t> mtu_bytes;  // our own kernel's EMSGSIZE
   };
-  base::Result<Mapping*, flows::Drop> make_mapping(const Source& source, base::Fd own);
+  base::Result<Mapping*, flows::Drop> make_mapping(const Source& source, base::Fd own,
+                                                   bool is_alone);
   void free_mapping(Mapping& mapping);
   bool evict_idle(Budget& budget);
   void join(Mapping& mapping, flows::FlowIndex flow);

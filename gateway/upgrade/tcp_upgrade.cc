@@ -297,7 +297,10 @@ base::Result<Fd, int> TcpUpgrade::start_dial(const Session& session) {
   if (!socket.is_open()) {
     return base::Unexpected{errno};
   }
-  if (is_reserved(socket)) {
+  constexpr std::size_t kSocketsOfConnection = 2;
+  const Tenant& tenant = flows_.tenant_of(session.flow);
+  if (is_reserved(socket) ||
+      (!tenant.is_alone && is_for_others(socket, kSocketsOfConnection * tenant.connections))) {
     return base::Unexpected{EMFILE};
   }
   mark_socket(socket, upstream.address.is_v4(), flows_[session.flow].mark,
