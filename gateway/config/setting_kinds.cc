@@ -272,6 +272,9 @@ Parsed<std::string> PathKind::parse(const Word& word) const {
   if (!base::is_printable(word.text)) {
     return Unexpected{"expected a path of printable characters" + got(word)};
   }
+  if (word.text == "-") {
+    return Unexpected{std::string("expected a path, got '-'; standard output is /dev/stdout")};
+  }
   return std::string(word.text);
 }
 std::string PathKind::print(const Value& value) const {
