@@ -7,9 +7,12 @@
 #include <gtest/gtest.h>
 
 #include "integration/support/client_network.h"
+#include "integration/support/drops.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/host_network.h"
 #include "integration/support/servers.h"
+#include "integration/support/tunnel_connection.h"
+#include "tests/support/packet_builder.h"
 
 namespace integration {
 namespace {
@@ -104,6 +107,22 @@ TEST_F(Refusal, ClientThatGivesUpEndsItsDial) {
   EXPECT_EQ(gateway_.run_flowctl({"kill", gateway_.flows().at(0).at("id").dump()}).status, 0);
   EXPECT_EQ(gateway_.flowctl({"tenants"}).at(0).at("dials"), 0);
   EXPECT_EQ(reason(), "killed");
+}
+
+// Its headers are held while the upstream is dialled, for thousands of clients at once.
+TEST(HeldSyn, WithHeadersLikeNoOthersIsNotHeld) {
+  const GatewayProcess gateway;
+  const auto client = TunnelConnection::open(gateway.onramp());
+  const auto syn = [](std::size_t units) {
+    return test_support::tcp("[fd00:64::2]:4000", "[" + std::string(host::kSilent6) + "]:80")
+        .flags(flows::TcpFlags::kSyn)
+        .extension(60, units);
+  };
+  client.send(syn(100).build());
+  EXPECT_TRUE(eventually([&] { return drops(gateway)["too_many_extensions"] == 1; }));
+  EXPECT_EQ(gateway.flows().size(), 0U);
+  client.send(syn(10).build());
+  EXPECT_TRUE(eventually([&] { return gateway.flows().size() == 1; }));
 }
 
 TEST(DialLimit, IsOfOneTenantAndSparesTheOthers) {
