@@ -154,6 +154,8 @@ std::string_view name(Drop reason) {
       return "icmp_rate_limited";
     case Drop::kFilteredReply:
       return "filtered_reply";
+    case Drop::kReplyFlowLimit:
+      return "reply_flow_limit";
     case Drop::kUpstreamSendFailed:
       return "upstream_send_failed";
   }
@@ -311,6 +313,8 @@ std::string_view explain(Drop reason) {
       return "The tenant has been sent as many ICMP errors as it may be for now";
     case Drop::kFilteredReply:
       return "A datagram came from where the client has not sent anything";
+    case Drop::kReplyFlowLimit:
+      return "A datagram came that the filter lets in, but a limit forbids a flow for it";
     case Drop::kUpstreamSendFailed:
       return "The datagram could not be sent to its upstream";
   }

@@ -90,6 +90,7 @@ enum class Drop : std::uint8_t {
   kUpstreamSendFailed,  // the kernel refused a datagram to its upstream
   // The way back.
   kFilteredReply,       // a datagram from where the client has not sent anything
+  kReplyFlowLimit,      // one that is let in, but may begin no flow now
   kIcmpRateLimited,     // one ICMP error of our own too many
   kUnrelatedIcmpError,  // about no flow that could be told of it
 };

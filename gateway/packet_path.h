@@ -84,8 +84,9 @@ class PacketPath final : public TcpUpgrade::Owner,
                        const flows::IcmpError& error,
                        const std::optional<base::IpAddress>& from) override;
   void to_responder(flows::FlowIndex flow, const RawPacket& packet) override;
-  std::optional<flows::FlowIndex> open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
-                                              const base::Endpoint& remote) override;
+  base::Result<flows::FlowIndex, flows::Drop> open_beside(std::uint32_t tunnel,
+                                                          const flows::FlowKey& key,
+                                                          const base::Endpoint& remote) override;
   [[nodiscard]] base::IpAddress inside_of(const base::IpAddress& remote) const override;
   [[nodiscard]] std::optional<base::IpAddress> stand_in_of(
       const base::Endpoint& remote) const override;

@@ -142,19 +142,20 @@ void PacketPath::failed_upstream(FlowIndex flow, std::span<const std::byte> orig
   });
 }
 
-std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flows::FlowKey& key,
-                                                 const base::Endpoint& remote) {
+base::Result<FlowIndex, Drop> PacketPath::open_beside(std::uint32_t tunnel,
+                                                      const flows::FlowKey& key,
+                                                      const base::Endpoint& remote) {
   Tunnel* owner = flows_.tunnel(tunnel);
   // A flow may have the key and not this socket: one that was refused or killed, that of a
   // published port, or one whose socket is an app's.
   if (owner == nullptr || flows_.find(key) || !addresses_.is_reachable(key.destination.address)) {
-    return std::nullopt;
+    return base::Unexpected{Drop::kFilteredReply};
   }
   // Others than the client begin these, and take nothing from what it may begin itself.
   Tenant& tenant = owner->tenant();
   if (!tenant.new_flows_beside.take(tenant.settings.max_new_flows, loop_.now()) ||
       !openings_.may_open()) {
-    return std::nullopt;
+    return base::Unexpected{Drop::kReplyFlowLimit};
   }
   const TimeShare::Spending opening(openings_.time());
   // As if the client had spoken first: who may not be asked may not answer.
@@ -162,7 +163,7 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
       hooks_.decide(facts_of(key, owner->tenant(), owner, flows_, loop_.now()), *owner, nullptr);
   if (decision.action != Action::kUpgrade || decision.then_downgrade || decision.redirect ||
       decision.is_over_limit) {
-    return std::nullopt;
+    return base::Unexpected{decision.is_over_limit ? Drop::kReplyFlowLimit : Drop::kFilteredReply};
   }
   const auto index = flows_.open(key,
                                  {.tunnel = *owner,
@@ -173,7 +174,10 @@ std::optional<FlowIndex> PacketPath::open_beside(std::uint32_t tunnel, const flo
                                   .mark = decision.mark,
                                   .dscp = decision.dscp},
                                  loop_.now());
-  return index ? std::optional(*index) : std::nullopt;
+  if (!index) {
+    return base::Unexpected{Drop::kReplyFlowLimit};
+  }
+  return *index;
 }
 
 // From the upstream of `flow`. Nothing is learned of an answer in fragments, nor of one that TCP

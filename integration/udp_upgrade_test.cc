@@ -225,7 +225,7 @@ TEST(UdpBudget, FlowsThatUpstreamsBeginAreLimitedAndGiveWay) {
     others.push_back(UdpServer::silent());
     others.back().send_to(asked.received().front().from, "unasked");
   }
-  EXPECT_TRUE(eventually([&] { return drops(gateway).at("filtered_reply") == 15; }));
+  EXPECT_TRUE(eventually([&] { return drops(gateway).at("reply_flow_limit") == 15; }));
   EXPECT_EQ(gateway.flows().size(), 6U);
 
   // Once they are a second old; the client has flows of its own left to begin.

@@ -288,17 +288,10 @@ void DatagramUpgrade::receive(Mapping& mapping, std::uint32_t events) {
 void DatagramUpgrade::deliver(Mapping& mapping, const Endpoint& remote,
                               std::span<std::byte> packet) {
   const FlowKey key = key_of(mapping, remote);
-  auto flow = find(mapping, key);
-  if (!flow && lets_in(mapping, key.destination.address)) {
-    flow = owner_.open_beside(mapping.tunnel, key, remote);
-    if (flow) {
-      flows_[*flow].outer_port = mapping.outer_port;
-      join(mapping, *flow);
-    }
-  }
+  const auto flow = find_or_open(mapping, key, remote);
   const Tunnel* tunnel = flow ? flows_.tunnel(flows_[*flow].tunnel) : nullptr;
   if (tunnel == nullptr) {
-    owner_.dropped(Drop::kFilteredReply);
+    owner_.dropped(flow ? Drop::kFilteredReply : flow.error());
     return;
   }
   use(mapping);
@@ -313,6 +306,22 @@ void DatagramUpgrade::deliver(Mapping& mapping, const Endpoint& remote,
   } else {
     deliver_in_fragments(*flow, raw, tunnel->info().mtu_bytes);
   }
+}
+
+base::Result<FlowIndex, Drop> DatagramUpgrade::find_or_open(Mapping& mapping, const FlowKey& key,
+                                                            const Endpoint& remote) {
+  if (const auto flow = find(mapping, key)) {
+    return *flow;
+  }
+  if (!lets_in(mapping, key.destination.address)) {
+    return Unexpected{Drop::kFilteredReply};
+  }
+  const auto flow = owner_.open_beside(mapping.tunnel, key, remote);
+  if (flow) {
+    flows_[*flow].outer_port = mapping.outer_port;
+    join(mapping, *flow);
+  }
+  return flow;
 }
 
 void DatagramUpgrade::deliver_in_fragments(FlowIndex flow, const RawPacket& packet,

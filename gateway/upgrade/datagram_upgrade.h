@@ -59,10 +59,9 @@ class DatagramUpgrade {
                                  const flows::IcmpError& error,
                                  const std::optional<base::IpAddress>& from) = 0;
     /// A datagram from `remote` is allowed to the client but has no flow yet: opens `key`, beside
-    /// other flows of `tunnel`. Nothing when policy or a limit forbids it.
-    virtual std::optional<flows::FlowIndex> open_beside(std::uint32_t tunnel,
-                                                        const flows::FlowKey& key,
-                                                        const base::Endpoint& remote) = 0;
+    /// other flows of `tunnel`. Fails with the reason to count.
+    virtual base::Result<flows::FlowIndex, flows::Drop> open_beside(
+        std::uint32_t tunnel, const flows::FlowKey& key, const base::Endpoint& remote) = 0;
     virtual void dropped(flows::FlowIndex flow, flows::Drop reason) = 0;
     virtual void dropped(flows::Drop reason) = 0;
     /// What the client knows `remote` as (map_host).
@@ -171,6 +170,9 @@ class DatagramUpgrade {
                    const RawPacket& packet, const flows::Packet& parsed);
   void receive(Mapping& mapping, std::uint32_t events);
   void deliver(Mapping& mapping, const base::Endpoint& remote, std::span<std::byte> packet);
+  base::Result<flows::FlowIndex, flows::Drop> find_or_open(Mapping& mapping,
+                                                           const flows::FlowKey& key,
+                                                           const base::Endpoint& remote);
   void deliver_in_fragments(flows::FlowIndex flow, const RawPacket& packet, std::size_t mtu_bytes);
   ErrorsRead read_errors(Mapping& mapping);
   void report(Mapping& mapping, const QueuedError& error, std::span<std::byte> packet);
