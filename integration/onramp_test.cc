@@ -2,6 +2,7 @@
 //
 //     the test ==SEQPACKET: a context==> gateway
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include "integration/support/client_network.h"
 #include "integration/support/gateway_process.h"
 #include "integration/support/host_network.h"
+#include "integration/support/must.h"
 #include "integration/support/servers.h"
 #include "integration/support/tunnel_connection.h"
 
@@ -87,6 +89,24 @@ TEST_F(Onramp, TunnelsAreShownAsTheyDescribedThemselves) {
   EXPECT_EQ(shown.at("name"), "laptop-17");
   EXPECT_EQ(shown.at("tenant"), "acme");
   EXPECT_EQ(shown.at("labels").at("user"), "alice");
+}
+
+// They kept everybody else out until they timed out.
+TEST(SilentClients, MakeRoomForOneThatSpeaks) {
+  rlimit files{};
+  must_call(::getrlimit(RLIMIT_NOFILE, &files), "getrlimit");
+  files.rlim_cur = files.rlim_max;
+  must_call(::setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+  const GatewayProcess gateway(
+      {.onramps = "- seqpacket: {path: '{dir}/onramp.sock', context_timeout: 10m}"});
+  constexpr std::size_t kPlaces = 1024;
+  std::vector<TunnelConnection> silent;
+  for (std::size_t i = 0; i < kPlaces + 50; ++i) {
+    silent.emplace_back(gateway.onramp());
+  }
+  EXPECT_EQ(TunnelConnection::open(gateway.onramp()).reply().value("ok", false), true);
+  EXPECT_TRUE(silent.front().is_closed_by_gateway());
+  EXPECT_EQ(refusals(gateway, "timeout"), 51U);
 }
 
 TEST(OnrampPermission, UidThatMayNotSpeakForTheTenantIsRefused) {

@@ -96,12 +96,15 @@ void SeqpacketDoor::accept_clients() {
 }
 
 void SeqpacketDoor::greet(UnixPeer peer) {
-  if (waiting_.size() >= kMaxWaiting || is_reserved(peer.socket)) {
+  if (is_reserved(peer.socket)) {
     owner_.tunnel_refused(ContextError::kTooManyTunnels);
     return;
   }
+  if (waiting_.size() >= kMaxWaiting) {
+    hurry(ClientPtr(waiting_.front()));
+  }
   const auto client = std::make_shared<Client>(context_, std::move(peer));
-  waiting_.insert(client);
+  client->place = waiting_.insert(waiting_.end(), client);
   client->timer.expires_after(
       std::chrono::duration_cast<asio::steady_timer::duration>(settings_.context_timeout));
   client->timer.async_wait([this, client](std::error_code error) {
@@ -115,6 +118,15 @@ void SeqpacketDoor::greet(UnixPeer peer) {
                                     read_context(client);
                                   }
                                 });
+}
+
+void SeqpacketDoor::hurry(const ClientPtr& client) {
+  char first{};
+  if (::recv(client->peer.socket.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) {
+    read_context(client);
+  } else {
+    refuse(client, {ContextError::kTimeout, std::string(explain(ContextError::kTimeout)), false});
+  }
 }
 
 void SeqpacketDoor::read_context(const ClientPtr& client) {
@@ -151,7 +163,7 @@ void SeqpacketDoor::admit_or_refuse(const ClientPtr& client, std::span<const std
                                            : "";
   client->stop();
   base::Fd socket = std::move(client->peer.socket);
-  waiting_.erase(client);
+  waiting_.erase(client->place);
   owner_.tunnel_admitted(std::move(socket), *id, *context, reply);
 }
 
@@ -163,7 +175,7 @@ void SeqpacketDoor::refuse(const ClientPtr& client, const ContextRefusal& refusa
   }
   owner_.tunnel_refused(refusal.error);
   client->stop();
-  waiting_.erase(client);
+  waiting_.erase(client->place);
 }
 
 }  // namespace gateway

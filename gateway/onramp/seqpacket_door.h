@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <span>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include <asio/io_context.hpp>
@@ -72,6 +72,7 @@ class SeqpacketDoor {
     UnixPeer peer;
     asio::posix::stream_descriptor descriptor;
     asio::steady_timer timer;
+    std::list<std::shared_ptr<Client>>::iterator place;  // in waiting_
     bool is_waiting = true;  // the time-out and the context may both be ready: the first one counts
   };
   using ClientPtr = std::shared_ptr<Client>;
@@ -81,6 +82,8 @@ class SeqpacketDoor {
   void wait_for_clients();
   void accept_clients();
   void greet(UnixPeer peer);
+  // When all places are taken: whoever waits longest has spoken by now, or makes room.
+  void hurry(const ClientPtr& client);
   void read_context(const ClientPtr& client);
   void admit_or_refuse(const ClientPtr& client, std::span<const std::byte> datagram);
   void refuse(const ClientPtr& client, const ContextRefusal& refusal);
@@ -92,7 +95,7 @@ class SeqpacketDoor {
   Owner& owner_;
   asio::posix::stream_descriptor listening_;
   asio::steady_timer backoff_;
-  std::unordered_set<ClientPtr> waiting_;
+  std::list<ClientPtr> waiting_;  // by age
 };
 
 }  // namespace gateway
