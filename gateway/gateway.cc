@@ -127,54 +127,88 @@ std::string Gateway::does_not_answer(std::size_t shard) {
   return "shard " + std::to_string(shard) + " does not answer (/health says more)";
 }
 
+template <class T>
+base::Result<T, std::string> Gateway::answer_by(base::Instant deadline, std::size_t shard,
+                                                std::future<T> answer) {
+  const bool said = answer.valid() && answer.wait_until(deadline) == std::future_status::ready;
+  awake_.has_waited(base::Clock::now());
+  return said ? base::Result<T, std::string>(answer.get()) : Unexpected{does_not_answer(shard)};
+}
+
 // One that is known to be stuck is not asked: whoever does waits, and with him the whole control
 // thread.
 template <class Ask>
 base::Result<Gateway::Answer<Ask>, std::string> Gateway::ask(std::size_t shard, Ask question) {
-  if (health_of(shard).is_stuck()) {
-    return Unexpected{does_not_answer(shard)};
+  std::future<Answer<Ask>> answer;
+  if (!health_of(shard).is_stuck()) {
+    answer = question(*shards_[shard]);
   }
-  auto answer = question(*shards_[shard]);
-  awake_.has_waited(base::Clock::now());
-  if (!answer) {
-    return Unexpected{does_not_answer(shard)};
+  return answer_by(base::Clock::now() + kPatienceWithShard, shard, std::move(answer));
+}
+
+template <class Ask>
+std::vector<base::Result<Gateway::Answer<Ask>, std::string>> Gateway::ask_all(Ask question) {
+  std::vector<std::future<Answer<Ask>>> asked(shards_.size());
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (!health_of(i).is_stuck()) {
+      asked[i] = question(*shards_[i]);
+    }
   }
-  return std::move(*answer);
+  const base::Instant deadline = base::Clock::now() + kPatienceWithShard;
+  std::vector<base::Result<Answer<Ask>, std::string>> answers;
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    answers.push_back(answer_by(deadline, i, std::move(asked[i])));
+  }
+  return answers;
+}
+
+Gateway::~Gateway() {
+  if (!end()) {
+    std::_Exit(EXIT_FAILURE);
+  }
 }
 
 // Nobody comes in any more, then the flows end, then their last events are written.
-Gateway::~Gateway() {
+bool Gateway::end() {
   telemetry_.reset();
   control_.reset();
   captures_.reset();
   doors_.clear();
-  const bool ended = end_shards();
-  if (ended) {
-    app_.reset();
-  }
+  end_shards();
   followers_.reset();
   ipfix_.reset();
-  audit_.reset();
-  if (!ended) {
-    std::_Exit(EXIT_FAILURE);  // a thread that does not end still uses everything else
+  if (!shards_.empty()) {
+    audit_->finish();
+    return false;
   }
+  app_.reset();
+  audit_.reset();
+  return true;
 }
 
-bool Gateway::end_shards() {
-  bool all = true;
+// Those remain that do not end.
+void Gateway::end_shards() {
   for (const auto& shard : shards_) {
     shard->begin_to_end();
   }
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    if (shards_[i]->gets_to_its_end(kPatienceWithEnd)) {
-      shards_[i].reset();
-    } else {
-      all = false;
-      log_error("stopped without a shard that does not end shard={} cure={}", i,
-                LogValue{"if an app is linked, one of its hooks does not return"});
+  const auto steps = [this] {
+    std::uint64_t sum = 0;
+    for (const auto& shard : shards_) {
+      sum += shard->steps_to_end();
     }
+    return sum;
+  };
+  for (bool goes_on = true; goes_on && !shards_.empty();) {
+    const std::uint64_t before = steps();
+    const base::Instant deadline = base::Clock::now() + kPatienceWithEnd;
+    const std::size_t ended =
+        std::erase_if(shards_, [&](const auto& shard) { return shard->ends_by(deadline); });
+    goes_on = ended > 0 || steps() != before;
   }
-  return all;
+  if (!shards_.empty()) {
+    log_error("stopped without shards that do not end count={} cure={}", shards_.size(),
+              LogValue{"if an app is linked, one of its hooks does not return"});
+  }
 }
 
 SysResult<void> Gateway::open_doors() {
@@ -367,23 +401,24 @@ ReloadReport Gateway::reload(const std::string& path) {
     log_error("configuration not reloaded by=app why={}", LogValue{*refusal});
     return {.problems = {from + ": app: " + *refusal}};
   }
+  const auto refused = [](std::string why) -> ReloadReport {
+    log_error("configuration not reloaded why={}", LogValue{why});
+    return {.problems = {std::move(why)}};
+  };
   if (const auto stuck = stuck_shard()) {
-    return {.problems = {*stuck + "; nothing was reloaded"}};
+    return refused(*stuck + "; nothing was reloaded");
   }
   SettingsChange change = change_of(running_, *loaded);
   const auto numbers = rule_names_.numbers_of(change.next.rules);
   if (!numbers) {
-    return {.problems = {"rules have had too many different names since the gateway started; "
-                         "restart it"}};
+    return refused("rules have had too many different names since the gateway started; restart it");
   }
   ReloadReport report{.rules = change.next.rules.size(),
                       .after_restart = std::move(change.after_restart)};
   const auto policy = std::make_shared<const Policy>(change.for_policy, *numbers);
   const auto settings = std::make_shared<const Settings>(change.next);
-  for (const auto& shard : shards_) {
-    const auto ended = shard->reload(policy, settings, kPatienceWithShard);
-    awake_.has_waited(base::Clock::now());
-    report.flows_ended += ended.value_or(0);
+  for (const auto& ended : ask_all([&](Shard& its) { return its.reload(policy, settings); })) {
+    report.flows_ended += ended ? *ended : 0;
     report.shards_late += ended ? 0U : 1U;
   }
   configure_log(change.next.log);
@@ -393,8 +428,9 @@ ReloadReport Gateway::reload(const std::string& path) {
   for (const std::string& key : report.after_restart) {
     later += (later.empty() ? "" : ",") + key;
   }
-  log_info("configuration reloaded config={} rules={} flows_ended={} after_restart={}",
-           LogValue{from}, report.rules, report.flows_ended, later);
+  log_at(report.shards_late > 0 ? LogLevel::kWarn : LogLevel::kInfo,
+         "configuration reloaded config={} rules={} flows_ended={} shards_late={} after_restart={}",
+         LogValue{from}, report.rules, report.flows_ended, report.shards_late, later);
   return report;
 }
 
@@ -429,9 +465,9 @@ std::span<const double> Gateway::busy() {
 }
 
 bool Gateway::is_sandbox_helper(pid_t process) {
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    const auto now = ask(i, [](Shard& its) { return its.sandbox_helper(kPatienceWithShard); });
-    if ((now ? *now : health_of(i).helper) == process) {
+  const auto helpers = ask_all([](Shard& its) { return its.sandbox_helper(); });
+  for (std::size_t i = 0; i < helpers.size(); ++i) {
+    if ((helpers[i] ? *helpers[i] : health_of(i).helper) == process) {
       return true;
     }
   }
@@ -463,9 +499,7 @@ void Gateway::look_at_the_clock() {
 }
 
 std::optional<std::string> Gateway::stuck_shard() {
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    const auto answer =
-        ask(i, [](Shard& shard) { return shard.sandbox_helper(kPatienceWithShard); });
+  for (const auto& answer : ask_all([](Shard& its) { return its.sandbox_helper(); })) {
     if (!answer) {
       return answer.error();
     }
@@ -478,7 +512,7 @@ base::Result<bool, std::string> Gateway::kill_flow(std::uint64_t id) {
   if (shard >= shards_.size()) {
     return false;
   }
-  return ask(shard, [id](Shard& its) { return its.kill_flow(id, kPatienceWithShard); });
+  return ask(shard, [id](Shard& its) { return its.kill_flow(id); });
 }
 
 void Gateway::stop_capture(std::uint64_t id) {
@@ -491,8 +525,7 @@ void Gateway::stop_capture(std::uint64_t id) {
 base::Result<Explanation, std::string> Gateway::explain(const ExplainQuery& query) {
   const auto tenant = std::ranges::find(settings_.tenants, query.tenant, &TenantSettings::name);
   const auto shard = tenant == settings_.tenants.end() ? std::nullopt : placement_.find(tenant->id);
-  auto said = ask(shard.value_or(0),
-                  [&query](Shard& its) { return its.explain(query, kPatienceWithShard); });
+  auto said = ask(shard.value_or(0), [&query](Shard& its) { return its.explain(query); });
   if (!said) {
     return Unexpected{said.error()};
   }
@@ -504,7 +537,7 @@ base::Result<HookReport, std::string> Gateway::hooks_of(std::uint64_t flow) {
     return Unexpected{std::string("no hooks are written down: hooks.trace is 0")};
   }
   if (const std::size_t shard = flows::shard_of_flow(flow); shard < shards_.size()) {
-    auto report = ask(shard, [flow](Shard& its) { return its.hooks_of(flow, kPatienceWithShard); });
+    auto report = ask(shard, [flow](Shard& its) { return its.hooks_of(flow); });
     if (!report) {
       return Unexpected{report.error()};
     }
@@ -517,9 +550,10 @@ base::Result<HookReport, std::string> Gateway::hooks_of(std::uint64_t flow) {
 }
 
 GatewayStatus Gateway::status() {
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    if (auto said = ask(i, [](Shard& its) { return its.status(kPatienceWithShard); })) {
-      last_said_[i] = std::move(*said);
+  auto said = ask_all([](Shard& its) { return its.status(); });
+  for (std::size_t i = 0; i < said.size(); ++i) {
+    if (said[i]) {
+      last_said_[i] = std::move(*said[i]);
     }
   }
   GatewayStatus status = sum_of(last_said_);

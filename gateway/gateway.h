@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <span>
@@ -54,9 +55,13 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
                                                           const Settings& settings,
                                                           const GatewayAddresses& addresses,
                                                           hooks::App* app = nullptr);
-  /// Ends everything. A shard that does not get to its end within five seconds, for a hook that
-  /// does not return, ends the process: with status 1, once the others have ended.
+  /// Ends everything, if end() has not; see there.
   ~Gateway() override;
+  /// Ends everything, and writes the last events. False where a shard does not end, for a hook that
+  /// does not return, and makes no headway for five seconds: it has said so then, and what its
+  /// thread may still use is left as it is, so that the process must end with std::_Exit(). The
+  /// destructor does that with status 1.
+  [[nodiscard]] bool end();
 
   /// Listens on the configured on-ramps.
   base::SysResult<void> open_doors();
@@ -94,11 +99,17 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
 
   Gateway(asio::io_context& context, const Settings& settings);
 
-  // What `question` says when it is put to the shard; fails with does_not_answer().
+  // What shards say that were asked; kPatienceWithShard for all of them together. Fails with
+  // does_not_answer() where one does not, or is known not to and was not asked.
   template <class Ask>
-  using Answer = typename std::invoke_result_t<Ask, Shard&>::value_type;
+  using Answer = decltype(std::invoke_result_t<Ask, Shard&>().get());
+  template <class Ask>
+  std::vector<base::Result<Answer<Ask>, std::string>> ask_all(Ask question);
   template <class Ask>
   base::Result<Answer<Ask>, std::string> ask(std::size_t shard, Ask question);
+  template <class T>
+  base::Result<T, std::string> answer_by(base::Instant deadline, std::size_t shard,
+                                         std::future<T> answer);
   [[nodiscard]] static std::string does_not_answer(std::size_t shard);
   // Asks all of them. What is wrong, if one does not answer.
   [[nodiscard]] std::optional<std::string> stuck_shard();
@@ -129,8 +140,7 @@ class Gateway final : private StatusSource, private SeqpacketDoor::Owner, privat
     return app_ == nullptr ? parse_context(datagram) : app_->read_context(datagram, peer);
   }
 
-  // Whether all have ended; else it has said which did not.
-  bool end_shards();
+  void end_shards();
   base::SysResult<void> open_gue_doors(const Onramp& onramp);
   // Where the tenant lives from now on, if nowhere yet.
   std::size_t home_of(const std::string& tenant);

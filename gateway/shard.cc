@@ -127,9 +127,8 @@ void Shard::begin_to_end() {
   loop_.stop();
 }
 
-bool Shard::gets_to_its_end(base::Duration limit) {
-  return !thread_.joinable() ||
-         gets_to_its_end_.get_future().wait_for(limit) == std::future_status::ready;
+bool Shard::ends_by(base::Instant deadline) {
+  return !thread_.joinable() || end_.wait_until(deadline) == std::future_status::ready;
 }
 
 void Shard::set_app(std::unique_ptr<hooks::ShardHooks> app, std::string name) {
@@ -146,7 +145,10 @@ void Shard::start(bool may_poll) {
   }
   beat(base::Clock::now());
   loop_.set_tick(flows::ExpiryWheel::kTick, [this](base::Instant now) { tick(now); });
-  thread_ = std::thread([this] { loop_.run(); });
+  thread_ = std::thread([this] {
+    loop_.run();
+    ends_.set_value();
+  });
 }
 
 void Shard::packets_from(Tunnel& from, std::span<RawPacket> packets) {
@@ -200,15 +202,19 @@ void Shard::beat(base::Instant now) {
 
 void Shard::shut_down() {
   stopping_ = true;
-  gets_to_its_end_.set_value();
+  ++steps_to_end_;
   upgrade_.let_upstreams_read_on();
   while (auto away = away_.take_late(base::Instant::max())) {
     end_away(std::move(away));
   }
   retire_upgraded(EndReason::kShutdown, [&](FlowIndex index) {
+    ++steps_to_end_;
     return flows_[index].end_reason == EndReason::kNone && flows_[index].binding != flows::kNone32;
   });
-  flows_.for_each([&](FlowIndex index) { flows_.end(index, EndReason::kShutdown); });
+  flows_.for_each([&](FlowIndex index) {
+    flows_.end(index, EndReason::kShutdown);
+    ++steps_to_end_;
+  });
   gue_doors_.clear();  // with what they still have to send
   for (const auto& [id, tunnel] : tunnels_) {
     tell_of(*tunnel, TunnelEvent::Kind::kClose);

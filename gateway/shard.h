@@ -73,8 +73,10 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
 
   /// Posts its end: the destructor waits for that. Once, or the destructor does it.
   void begin_to_end();
-  /// Whether it has got to that within `limit`. If not, it never will, and must not be destroyed.
-  [[nodiscard]] bool gets_to_its_end(base::Duration limit);
+  /// Whether it has ended, by `deadline`. One that is not destroyed must not be used any more.
+  [[nodiscard]] bool ends_by(base::Instant deadline);
+  /// How far its end has come: it grows.
+  [[nodiscard]] std::uint64_t steps_to_end() const { return steps_to_end_.load(); }
 
   // For other threads. The tunnel's packets are handled as soon as the shard gets to it.
   enum class Kind : std::uint8_t { kSeqpacket, kTun };
@@ -96,26 +98,24 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   }
   /// What the thread has used of its processor, since it was started.
   [[nodiscard]] base::Duration processor_time();
-  // What follows asks the shard, and is nothing when it does not get to that within `limit`: a hook
-  // that does not return must not hold up whoever asks. It does what it was told when it gets to
-  // it.
-  /// The sandbox's, as of now; 0: there is none.
-  [[nodiscard]] std::optional<pid_t> sandbox_helper(base::Duration limit);
-  /// Whether there is such a flow, which has ended now.
-  [[nodiscard]] std::optional<bool> kill_flow(std::uint64_t id, base::Duration limit);
+  // What follows asks the shard, which answers when it gets to that. A hook that does not return
+  // must not hold up whoever asks: he need not wait, and the shard does what it was told all the
+  // same.
+  /// The sandbox's, as of then; 0: there is none.
+  [[nodiscard]] std::future<pid_t> sandbox_helper();
+  /// Whether there is such a flow, which has ended then.
+  [[nodiscard]] std::future<bool> kill_flow(std::uint64_t id);
   /// Takes over other rules, limits of tenants and timeouts. How many flows had to end, which the
   /// rules that are new would not have let in; all others go on as they are.
-  std::optional<std::uint64_t> reload(std::shared_ptr<const Policy> policy,
-                                      std::shared_ptr<const Settings> settings,
-                                      base::Duration limit);
+  [[nodiscard]] std::future<std::uint64_t> reload(std::shared_ptr<const Policy> policy,
+                                                  std::shared_ptr<const Settings> settings);
   /// Fails with what is wrong with the question.
-  [[nodiscard]] std::optional<base::Result<Explanation, std::string>> explain(
-      const ExplainQuery& query, base::Duration limit);
+  [[nodiscard]] std::future<base::Result<Explanation, std::string>> explain(
+      const ExplainQuery& query);
   /// Nothing in it where no trace of the flow is kept.
-  [[nodiscard]] std::optional<std::optional<HookReport>> hooks_of(std::uint64_t flow,
-                                                                  base::Duration limit);
+  [[nodiscard]] std::future<std::optional<HookReport>> hooks_of(std::uint64_t flow);
   /// What this shard knows: not the names of rules, nor the refusals of contexts.
-  [[nodiscard]] std::optional<GatewayStatus> status(base::Duration limit);
+  [[nodiscard]] std::future<GatewayStatus> status();
 
   void start_capture(CaptureJob job);
   void stop_capture(std::uint64_t id);
@@ -137,15 +137,11 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
 
   // Runs `task`, which owns what it needs, on the shard's thread.
   template <class Task>
-  auto ask(base::Duration limit, Task task) -> std::optional<decltype(task())> {
-    using Answer = decltype(task());
-    const auto packaged = std::make_shared<std::packaged_task<Answer()>>(std::move(task));
-    std::future<Answer> answer = packaged->get_future();
+  auto ask(Task task) {
+    const auto packaged = std::make_shared<std::packaged_task<decltype(task())()>>(std::move(task));
+    auto answer = packaged->get_future();
     loop_.post([packaged] { (*packaged)(); });
-    if (answer.wait_for(limit) != std::future_status::ready) {
-      return std::nullopt;
-    }
-    return std::optional<Answer>(std::in_place, answer.get());
+    return answer;
   }
 
   // Tunnel::Sink
@@ -234,9 +230,11 @@ class Shard final : public GueDoor::Owner, public SandboxLink::Owner {
   base::Instant last_restore_{};
   ShardPulse pulse_;
   base::Instant last_tick_{};
-  bool stopping_ = false;               // shut_down() has begun
-  std::promise<void> gets_to_its_end_;  // fulfilled then
+  bool stopping_ = false;  // shut_down() has begun
+  std::atomic<std::uint64_t> steps_to_end_ = 0;
   base::Instant started_ = base::Clock::now();
+  std::promise<void> ends_;  // the thread's last word
+  std::future<void> end_ = ends_.get_future();
   std::thread thread_;
   bool is_to_end_ = false;  // begin_to_end() was called
 };

@@ -43,12 +43,12 @@ base::Duration Shard::processor_time() {
   return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
-std::optional<pid_t> Shard::sandbox_helper(base::Duration limit) {
-  return ask(limit, [this] { return sandbox_.helper_pid(); });
+std::future<pid_t> Shard::sandbox_helper() {
+  return ask([this] { return sandbox_.helper_pid(); });
 }
 
-std::optional<bool> Shard::kill_flow(std::uint64_t id, base::Duration limit) {
-  return ask(limit, [this, id] { return kill_now(id); });
+std::future<bool> Shard::kill_flow(std::uint64_t id) {
+  return ask([this, id] { return kill_now(id); });
 }
 
 bool Shard::kill_now(std::uint64_t id) {
@@ -74,10 +74,9 @@ void Shard::stop_capture(std::uint64_t id) {
   loop_.post([this, id] { path_.capture().remove(id); });
 }
 
-std::optional<std::uint64_t> Shard::reload(std::shared_ptr<const Policy> policy,
-                                           std::shared_ptr<const Settings> settings,
-                                           base::Duration limit) {
-  return ask(limit, [this, policy = std::move(policy), settings = std::move(settings)] {
+std::future<std::uint64_t> Shard::reload(std::shared_ptr<const Policy> policy,
+                                         std::shared_ptr<const Settings> settings) {
+  return ask([this, policy = std::move(policy), settings = std::move(settings)] {
     return reload_now(policy, *settings);
   });
 }
@@ -150,9 +149,8 @@ bool Shard::is_as_ruled(FlowIndex index, const Policy& before) {
   return same;
 }
 
-std::optional<base::Result<Explanation, std::string>> Shard::explain(const ExplainQuery& query,
-                                                                     base::Duration limit) {
-  return ask(limit, [this, query] { return explain_now(query); });
+std::future<base::Result<Explanation, std::string>> Shard::explain(const ExplainQuery& query) {
+  return ask([this, query] { return explain_now(query); });
 }
 
 base::Result<Explanation, std::string> Shard::explain_now(const ExplainQuery& query) {
@@ -205,12 +203,12 @@ base::Result<const Tunnel*, std::string> Shard::tunnel_of(const Tenant& tenant,
   return tenant.tunnels == 1 ? only : nullptr;
 }
 
-std::optional<std::optional<HookReport>> Shard::hooks_of(std::uint64_t flow, base::Duration limit) {
-  return ask(limit, [this, flow] { return hooks_.report_of(flow); });
+std::future<std::optional<HookReport>> Shard::hooks_of(std::uint64_t flow) {
+  return ask([this, flow] { return hooks_.report_of(flow); });
 }
 
-std::optional<GatewayStatus> Shard::status(base::Duration limit) {
-  return ask(limit, [this] { return status_now(); });
+std::future<GatewayStatus> Shard::status() {
+  return ask([this] { return status_now(); });
 }
 
 GatewayStatus Shard::status_now() const {

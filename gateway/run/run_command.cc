@@ -366,6 +366,9 @@ int run(const RunOptions& options) {
   end_children([&](pid_t pid) { return pid == sandbox->pid() || gateway.is_sandbox_helper(pid); });
   forwarder.command_has_ended();
   let_connections_finish(gateway, context, forwarder);
+  if (!gateway.end()) {
+    std::_Exit(end_like(wait_status));
+  }
   created->reset();
   return end_like(wait_status);
 }

@@ -62,6 +62,14 @@ class FileAuditLog final : public AuditLog {
     start_writer();
   }
   ~FileAuditLog() override {
+    if (writer_.joinable()) {
+      finish();
+    }
+  }
+  FileAuditLog(const FileAuditLog&) = delete;
+  FileAuditLog& operator=(const FileAuditLog&) = delete;
+
+  void finish() override {
     {
       const std::lock_guard lock(mutex_);
       stop_ = true;
@@ -69,8 +77,6 @@ class FileAuditLog final : public AuditLog {
     changed_.notify_one();
     writer_.join();
   }
-  FileAuditLog(const FileAuditLog&) = delete;
-  FileAuditLog& operator=(const FileAuditLog&) = delete;
 
   void append(const AuditEvent& event) override {
     const std::int64_t now_ns = base::to_nanoseconds(base::Clock::now());

@@ -71,6 +71,8 @@ class AuditLog {
 
   /// Any thread.
   virtual void reopen() = 0;
+  /// Writes what is queued, and nothing that comes after. Once, where it cannot be destroyed.
+  virtual void finish() {}
   [[nodiscard]] virtual std::uint64_t events() const = 0;
   [[nodiscard]] virtual std::uint64_t write_errors() const = 0;
   [[nodiscard]] virtual AuditHealth health() const = 0;

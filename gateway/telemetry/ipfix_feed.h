@@ -31,6 +31,7 @@ class IpfixFeed final : public AuditLog {
 
   // Any thread.
   void reopen() override { log_->reopen(); }
+  void finish() override { log_->finish(); }
   [[nodiscard]] std::uint64_t events() const override { return log_->events(); }
   [[nodiscard]] std::uint64_t write_errors() const override { return log_->write_errors(); }
   [[nodiscard]] AuditHealth health() const override { return log_->health(); }
