@@ -70,6 +70,11 @@ class Gateway:
             raise RuntimeError("flowctl %s: %s" % (" ".join(words), ended.stderr.strip()))
         return json.loads(ended.stdout)
 
+    def kill(self, flow):
+        """It may have ended by then."""
+        subprocess.run([self.flowctl_program, "--socket", self.control, "kill", str(flow)], capture_output=True,
+                       timeout=30)
+
     def tunnels_but_gue(self):
         return [tunnel for tunnel in self.flowctl("tunnels") if tunnel.get("onramp") != "gue"]
 
