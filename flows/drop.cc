@@ -274,7 +274,8 @@ std::string_view explain(Drop reason) {
     case Drop::kAuditBacklog:
       return "The audit log cannot take another flow";
     case Drop::kHeldSyn:
-      return "The SYN came again while its upstream is being dialled";
+      return "The SYN came while its upstream is being dialled, or takes the rest of what the "
+             "connection before it on the same port has sent";
     case Drop::kTtlExceeded:
       return "The TTL or hop limit ran out";
     case Drop::kUnsupportedProtocol:

@@ -67,7 +67,7 @@ enum class Drop : std::uint8_t {
   kNoUpstreamPort,  // EADDRNOTAVAIL: no source port, or address, for the upstream
   kNoPoolSocket,    // the sandbox's helper has no socket for a downgrade
   kAuditBacklog,    // the audit log cannot take another flow
-  kHeldSyn,         // a SYN again, while its upstream is being dialled
+  kHeldSyn,         // a SYN while its upstream is being dialled, or has the last one's rest
   kTtlExceeded,
   kUnsupportedProtocol,
   kNoUdpSocket,    // the tenant has as many datagram sockets as it may have, all in use

@@ -48,7 +48,8 @@ std::optional<FlowMatch> FlowTable::find(const FlowKey& key, std::uint32_t hash)
   SameFlow way{};
   const auto at = index_.find(hash, [&](std::uint32_t position) {
     way = compare(records_[position].key, key);
-    return way != SameFlow::kNo;
+    return way == SameFlow::kSameWay ||
+           (way == SameFlow::kReversed && !is_denied(records_[position]));
   });
   if (!at) {
     return std::nullopt;

@@ -36,13 +36,6 @@ namespace flows {
 struct FlowMatch {
   FlowIndex index;
   Side sender;  // which end of the flow the key's source is
-
-  /// Whether it is the other direction of `flow`, which policy has refused. It was of no flow then:
-  /// nobody has heard of the first, and this direction may be allowed. Ports need not differ (IKE,
-  /// NTP, WireGuard), and other protocols have none.
-  [[nodiscard]] bool is_against_refused(const Flow& flow) const {
-    return sender == Side::kResponder && is_denied(flow);
-  }
 };
 
 /// Belongs to one shard's thread. Reads no clock, allocates nothing.
@@ -62,13 +55,16 @@ class FlowTable {
   FlowTable& operator=(const FlowTable&) = delete;
   ~FlowTable() = default;
 
-  /// Finds the flow that a packet with this key belongs to, in whichever direction it goes.
+  /// Finds the flow that a packet with this key belongs to, in whichever direction it goes. One
+  /// that policy has refused has one direction only: nobody has heard of it, and what comes the
+  /// other way may be allowed. Ports need not differ (IKE, NTP, WireGuard), and other protocols
+  /// have none.
   [[nodiscard]] std::optional<FlowMatch> find(const FlowKey& key) const {
     return find(key, symmetric_hash(key, seed_));
   }
 
-  /// Adds a flow with a fresh id, created and last seen `now`. `key` must not be there yet, in
-  /// either direction. Fails with kFlowTableFull; nothing has changed then.
+  /// Adds a flow with a fresh id, created and last seen `now`. No flow may be
+  /// there that find() finds for `key`. Fails with kFlowTableFull; nothing has changed then.
   base::Result<FlowIndex, Drop> insert(const FlowKey& key, base::Instant now) {
     return insert(key, now, [](Flow&) {});
   }

@@ -109,12 +109,19 @@ void PacketPath::known(Tunnel& tunnel, const RawPacket& raw, const Packet& packe
     dropped(tunnel, Drop::kFlowOfAnotherTunnel);
     return;
   }
-  if (is_tcp(packet) && packet.tcp_flags.opens() && flows::is_over(flow) &&
-      !upgrades_->tcp.survives(match.index)) {
-    // The client uses the port again. Its old binding rests; the new flow gets another.
-    flows_.end(match.index, EndReason::kClosed);
-    fresh(tunnel, raw, packet, wire);
-    return;
+  if (is_tcp(packet) && packet.tcp_flags.opens() && flows::is_over(flow)) {
+    using enum TcpUpgrade::LastConnection;
+    const auto last = upgrades_->tcp.last_connection(match.index);
+    if (last == kGone) {
+      // The client uses the port again. Its old binding rests; the new flow gets another.
+      flows_.end(match.index, EndReason::kClosed);
+      fresh(tunnel, raw, packet, wire);
+      return;
+    }
+    if (last == kDelivers) {
+      dropped(tunnel, Drop::kHeldSyn);  // it comes again
+      return;
+    }
   }
   if (flow.end_reason == EndReason::kKilled && flow.binding == flows::kNone32) {
     stop_killed(tunnel, raw, packet, match, wire);
@@ -348,9 +355,6 @@ bool PacketPath::makes_room(Tunnel& tunnel, Drop limit) {
 void PacketPath::open(Tunnel& tunnel, const RawPacket& raw, const Packet& packet,
                       const FlowKeeper::Opening& opening, const WireCount& wire) {
   const flows::FlowKey key = flows::key_of(tunnel.tenant().settings.id, packet);
-  if (const auto refused = flows_.find(key)) {  // the other way around, or flow_of() had found it
-    flows_.end(refused->index, EndReason::kDropped);
-  }
   auto index = flows_.open(key, opening, loop_.now());
   if (!index && makes_room(tunnel, index.error())) {
     index = flows_.open(key, opening, loop_.now());

@@ -11,7 +11,6 @@ using flows::Drop;
 using flows::Flow;
 using flows::FlowIndex;
 using flows::Packet;
-using flows::Protocol;
 using flows::Side;
 using flows::WireCount;
 
@@ -37,8 +36,7 @@ bool PacketPath::wants_whole(Tunnel& tunnel, const Packet& head) {
 }
 
 std::optional<flows::FlowMatch> PacketPath::flow_of(Tunnel& tunnel, const Packet& head) const {
-  const auto match = flows_.find(flows::key_of(tunnel.tenant().settings.id, head));
-  return match && !match->is_against_refused(flows_.table()[match->index]) ? match : std::nullopt;
+  return flows_.find(flows::key_of(tunnel.tenant().settings.id, head));
 }
 
 std::uint64_t PacketPath::id_of(FlowIndex flow) const {

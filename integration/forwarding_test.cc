@@ -175,6 +175,21 @@ TEST(RefusedFlow, DoesNotStandInTheWayOfTheOtherDirection) {
   EXPECT_EQ(gateway.flowctl({"flows", "rule=all"}).size(), 2U);
 }
 
+// Where both directions are refused, each is one flow for as long as its packets come.
+TEST(RefusedFlow, OfEachDirectionStands) {
+  const GatewayProcess gateway({.rules = "\n  - {name: no, action: drop}"});
+  const auto near = TunnelConnection::open(gateway.onramp(), tunnel("", 2));
+  const auto far = TunnelConnection::open(gateway.onramp(), tunnel("", 3));
+  wait_for_tunnels(gateway, 2);
+  for (int i = 0; i < 10; ++i) {
+    near.send(test_support::udp("100.64.0.2:500", "100.64.0.3:500").payload("x").build());
+    far.send(test_support::udp("100.64.0.3:500", "100.64.0.2:500").payload("x").build());
+    EXPECT_TRUE(eventually(
+        [&] { return drops(gateway)["dropped_by_rule"] == 2 * (static_cast<unsigned>(i) + 1); }));
+  }
+  EXPECT_EQ(gateway.flowctl({"stats"}).at("flows_opened"), 2);
+}
+
 TEST(ForwardedFlow, ThatIsKilledIsResetOnBothSides) {
   const GatewayProcess gateway;
   const ClientNetwork client(gateway.onramp(), tunnel("", 2));

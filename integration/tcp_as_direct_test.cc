@@ -693,5 +693,53 @@ TEST(TcpOverLoss, EndThatWasLostIsSentUntilItArrives) {
   EXPECT_EQ(client.read_to_fin(), "bye");
 }
 
+// The first pause may be longer than that already: of a client that is far, or was slow to answer.
+TEST(TcpOverLoss, EndIsWaitedForAsLongAsItsSenderPauses) {
+  Exchange exchange(gateway_way("flows: {timeouts: {tcp_time_wait: 300ms}}"), host::kServer4);
+  RawTcp client = exchange.client();
+  client.send({.flags = kSyn});
+  client.next_with(kSyn | kAck);
+  client.next_with(kSyn | kAck);  // sent again, so that there is no RTT: RFC 6298 5.7, 3 s
+  client.send({});
+  TcpConnection server = exchange.accept();
+  client.send({.flags = kFin | kAck});
+  server.send("bye");
+  server.finish_sending();
+  const auto is_end = [](const RawSegment& segment) {
+    return segment.has(kFin) || segment.payload == "bye";
+  };
+  for (int i = 0; i < 3; ++i) {
+    client.next(is_end, "the end, again");
+  }
+  EXPECT_EQ(client.read_to_fin(), "bye");
+}
+
+// What a client has sent is acknowledged by the kernel inside, and must not be lost because it uses
+// its port again before a slow server has read it.
+TEST(PortIsUsedAgain, WhileTheServerStillReads) {
+  Exchange exchange(gateway_way(), host::kServer4);
+  RawTcp client = exchange.client();
+  client.open();
+  TcpConnection server = exchange.accept();
+  server.finish_sending();
+  client.read_to_fin();
+  constexpr std::size_t kFar = std::size_t{32} << 20U;
+  std::size_t sent = 0;
+  const std::string segment(1300, 'x');
+  while (client.window() > 40'000 && sent < kFar) {
+    for (int i = 0; i < 20; ++i, sent += segment.size()) {
+      client.say(segment);
+    }
+    client.await_ack(client.next_to_send());
+  }
+  client.send({.flags = kFin | kAck});
+  client.await_ack(client.next_to_send());
+
+  exchange.client(40000, 0x90000000).send({.flags = kSyn});
+  EXPECT_EQ(server.receive(sent).size(), sent);
+  EXPECT_EQ(server.wait_for_end(), End::kFin);
+  EXPECT_EQ(exchange.client(40000, 0xa0000000).open().to_string(), "SA seq=0 ack=1");
+}
+
 }  // namespace
 }  // namespace integration

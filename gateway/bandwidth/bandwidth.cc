@@ -119,7 +119,7 @@ bool Pacer::may_go(PacedDirection& direction, const Bounds& bounds, Instant now)
 
 void Pacer::enter(PacedDirection& direction, Bandwidth& bound, Instant now) {
   if (bound.line_.empty()) {
-    bound.packet_share_ = bound.share_bytes_;
+    bound.packet_share_ = std::min<std::int64_t>(bound.packet_share_, 0) + bound.share_bytes_;
     lines_.splice(lines_.end(), bound.node_);
   }
   bound.line_.splice(bound.line_.end(), direction.node_);
@@ -165,7 +165,8 @@ void Pacer::give_turns(Bandwidth& bound, Instant now) {
   for (std::size_t left = bound.line_.size();
        left > 0 && !bound.line_.empty() && bound.bucket_.has_credit(now); --left) {
     PacedDirection& direction = *bound.line_.front();
-    bound.packet_share_ = bound.share_bytes_;
+    // A datagram longer than a share is paid for with the shares to come.
+    bound.packet_share_ = std::min<std::int64_t>(bound.packet_share_, 0) + bound.share_bytes_;
     leave(direction, now);
     has_turn_ = &direction;
     direction.take_turn();

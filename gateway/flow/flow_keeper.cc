@@ -64,6 +64,9 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
   if (!quota_.take()) {
     return Unexpected{Drop::kFlowTableFull};
   }
+  if (opening.action != flows::Action::kReject && opening.action != flows::Action::kDrop) {
+    end_refused_against(key);
+  }
   auto index = table_.insert(key, now, [&](Flow& flow) {
     flow.tunnel = opening.tunnel.id();
     flow.peer_tunnel = opening.peer_tunnel;
@@ -111,6 +114,15 @@ base::Result<FlowIndex, Drop> FlowKeeper::open(const flows::FlowKey& key, const 
     say(*index, opening.logged_rule, tenant);
   }
   return index;
+}
+
+// The same packets the other way around, which policy has refused: from now on they are answers.
+void FlowKeeper::end_refused_against(const flows::FlowKey& key) {
+  const auto match = table_.find(key.reversed());
+  if (match && flows::is_denied(table_[match->index]) &&
+      compare(key, table_[match->index].key) == flows::SameFlow::kReversed) {
+    end(match->index, EndReason::kDropped);  // it has a reason already
+  }
 }
 
 // A refusal is what the operator wants to know, under `liftgate run`, too.
@@ -264,10 +276,20 @@ void FlowKeeper::touch(FlowIndex index, flows::Side sender, const flows::WireCou
 // flow would be gone before the segment that its client still waits for has got through.
 void FlowKeeper::count_repeat(Flow& flow, Instant now) {
   constexpr base::Duration kPause = std::chrono::milliseconds(150);  // Linux: 200 ms (TCP_RTO_MIN)
-  constexpr std::uint8_t kMost = 6;                                  // chosen: two minutes, of 2 s
-  if (now - base::from_nanoseconds(flow.last_seen_ns) >= kPause && flow.repeats < kMost) {
+  if (now - base::from_nanoseconds(flow.last_seen_ns) >= kPause && flow.repeats < kMostRepeats) {
     ++flow.repeats;
   }
+}
+
+void FlowKeeper::await_repeat(FlowIndex index, base::Duration pause) {
+  Flow& flow = table_[index];
+  while (flow.repeats < kMostRepeats && time_wait_of(flow) < 2 * pause) {
+    ++flow.repeats;
+  }
+}
+
+base::Duration FlowKeeper::time_wait_of(const Flow& flow) const {
+  return timeouts_.tcp_time_wait * (1U << flow.repeats);
 }
 
 void FlowKeeper::follow_phase(FlowIndex index, flows::Side sender, flows::TcpFlags flags,
@@ -391,7 +413,7 @@ base::Duration FlowKeeper::timeout(const Flow& flow) const {
     case FlowState::kClosing:  // half closed may be for long; the relay knows when it is over
       break;
     case FlowState::kTimeWait:
-      return timeouts_.tcp_time_wait * (1U << flow.repeats);
+      return time_wait_of(flow);
   }
   if (flow.attachment != flows::kNone32) {
     return timeouts_.tcp_established;

@@ -156,6 +156,9 @@ class FlowKeeper {
     histograms_.add(histogram, value, table_[index].id, std::chrono::system_clock::now());
   }
 
+  /// What was sent to the initiator last is not acknowledged and comes again, after `pause` at the
+  /// earliest: once it is in kTimeWait, the flow is kept for that.
+  void await_repeat(flows::FlowIndex index, base::Duration pause);
   /// The flow is over, for `reason`, which stays: a later retire() or end() does not change it.
   void retire(flows::FlowIndex index, flows::EndReason reason, base::Instant now);
   void end(flows::FlowIndex index, flows::EndReason reason);
@@ -231,6 +234,9 @@ class FlowKeeper {
   void expire_one(flows::FlowIndex index, base::Instant now);
   void measure_whole(flows::FlowIndex index);
   void log(flows::FlowIndex index, AuditEvent::Kind kind);
+  static constexpr std::uint8_t kMostRepeats = 6;  // chosen: two minutes, of 2 s
+  [[nodiscard]] base::Duration time_wait_of(const flows::Flow& flow) const;
+  void end_refused_against(const flows::FlowKey& key);
   void say(flows::FlowIndex index, std::string_view rule, const Tenant& tenant);
 
   Timeouts timeouts_;

@@ -132,9 +132,6 @@ class Explainer {
     if (packet_.protocol == flows::Protocol::kTcp && flows::is_over(flow)) {
       return false;  // a SYN takes the place of a connection that is over
     }
-    if (match->is_against_refused(flow)) {
-      return false;
-    }
     out_.flow = flow.id;
     out_.action = flows::name(flow.action);
     out_.then = flows::is_upgraded_then_downgraded(flow) ? flows::name(Action::kDowngrade) : "";

@@ -107,7 +107,10 @@ std::optional<Pump::Step> Pump::copy_once(const Fd& from, const Fd& to, PipePool
   if (placed < bytes.size()) {
     const auto rest = bytes.subspan(placed);
     const ssize_t kept = ::write(pipe_->write_end.get(), rest.data(), rest.size());
-    CHECK(kept == std::ssize(rest));  // see kCopyBytes
+    if (kept != std::ssize(rest)) {  // see kCopyBytes: only for want of memory
+      release_pipe();
+      return fail(Step::kWriteFailed, ENOMEM);
+    }
     piped_bytes_ = static_cast<std::uint32_t>(kept);
     return std::nullopt;
   }

@@ -97,6 +97,10 @@ void TcpUpgrade::take_measurements(const Session& session) {
     flows_[session.flow].client_rtt_us = std::min(info.tcpi_rtt, kLongestRtt) & kLongestRtt;
     flows_[session.flow].client_retransmits = info.tcpi_total_retrans;
     flows_.measure(FlowHistogram::kClientRtt, info.tcpi_rtt, session.flow);
+    constexpr std::array<int, 3> kFinNotAcknowledged{TCP_FIN_WAIT1, TCP_CLOSING, TCP_LAST_ACK};
+    if (std::ranges::find(kFinNotAcknowledged, int{info.tcpi_state}) != kFinNotAcknowledged.end()) {
+      flows_.await_repeat(session.flow, std::chrono::microseconds(info.tcpi_rto));
+    }
   }
 }
 
@@ -131,6 +135,7 @@ void TcpUpgrade::free_session(Session& session) {
   }
   session.syn.reset();
   session.dialled = {};
+  session.asked_again = {};
   flows_[session.flow].attachment = flows::kNone32;
   session.flow = flows::kNoFlowIndex;
   free_.push_back(session.index);
@@ -397,23 +402,41 @@ void TcpUpgrade::dial_failed(Session& session, int error, Drop lack) {
   flows_.retire(flow, reason, loop_.now());
 }
 
-bool TcpUpgrade::survives(FlowIndex flow) {
+TcpUpgrade::LastConnection TcpUpgrade::last_connection(FlowIndex flow) {
   if (flows_[flow].action != flows::Action::kUpgrade || session(flow) == nullptr) {
-    return false;
+    return LastConnection::kGone;
   }
   sandbox_.catch_up();
-  const Session* session = this->session(flow);
+  Session* session = this->session(flow);
   if (session == nullptr) {
-    return false;
+    return LastConnection::kGone;
   }
   const Fd& client = client_of(*session);
   tcp_info info{};
   socklen_t size = sizeof(info);
   if (!client.is_open() || ::getsockopt(client.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
-    return false;
+    return LastConnection::kGone;
   }
   constexpr std::array<int, 4> kOpen{TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_CLOSE_WAIT};
-  return std::ranges::find(kOpen, int{info.tcpi_state}) != kOpen.end();
+  if (std::ranges::find(kOpen, int{info.tcpi_state}) != kOpen.end()) {
+    return LastConnection::kGoesOn;
+  }
+  return still_delivers(*session) ? LastConnection::kDelivers : LastConnection::kGone;
+}
+
+// The kernel inside has acknowledged what the client sent, which relies on that. An upstream that
+// takes nothing of it for a while does not keep the client from using its port.
+bool TcpUpgrade::still_delivers(Session& session) {
+  constexpr base::Duration kStillAtMost = std::chrono::seconds(10);  // chosen, as for `run`'s end
+  if (!session.relay || session.relay->is_resetting() || session.relay->is_client_done()) {
+    return false;
+  }
+  const std::uint64_t moved = session.relay->up_bytes();
+  if (session.asked_again == base::Instant() || moved != session.moved_by_then) {
+    session.asked_again = loop_.now();
+    session.moved_by_then = moved;
+  }
+  return loop_.now() - session.asked_again < kStillAtMost;
 }
 
 void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
@@ -432,9 +455,15 @@ void TcpUpgrade::accepted(Fd client, FlowIndex flow) {
   }
   if (session->upstream.is_open()) {
     start_relay(*session);
-  } else {
-    dial(*session);
+    return;
   }
+  const Tenant& tenant = flows_.tenant_of(flow);
+  if (tenant.dials >= tenant.settings.max_dials) {  // there was room when its SYN came
+    owner_.dropped(flow, Drop::kDialLimit);
+    flows_.retire(flow, EndReason::kEvicted, loop_.now());
+    return;
+  }
+  dial(*session);
 }
 
 void TcpUpgrade::choose_congestion_control(FlowIndex flow, const Fd& client) {

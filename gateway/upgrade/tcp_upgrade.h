@@ -96,10 +96,15 @@ class TcpUpgrade final {
   void error_to_outside(flows::FlowIndex flow, const RawPacket& packet, const flows::Packet& parsed,
                         const nat::Quote& quote);
 
-  /// Whether the kernel inside goes on with the client's connection, although a segment has passed
-  /// that could have ended it: an RST that is not at its place ends nothing (RFC 5961 3). System
-  /// calls; may accept connections and end flows, but erases none.
-  [[nodiscard]] bool survives(flows::FlowIndex flow);
+  /// What a SYN finds that comes for a flow whose ends have said their last word, as far as their
+  /// segments tell.
+  enum class LastConnection : std::uint8_t {
+    kGone,
+    kGoesOn,    // an RST that is not at its place ends nothing (RFC 5961 3)
+    kDelivers,  // the client has finished, and the upstream has not taken all of it yet
+  };
+  /// System calls; may accept connections and end flows, but erases none.
+  [[nodiscard]] LastConnection last_connection(flows::FlowIndex flow);
 
   void accepted(base::Fd client, flows::FlowIndex flow);
   /// Sockets for dials that wait for one; `failed`: there are none to come.
@@ -150,6 +155,8 @@ class TcpUpgrade final {
     std::shared_ptr<LentSockets> lent;   // instead of the relay: an app has the sockets
     std::vector<base::Endpoint> others;  // dialled when this one fails; the next one at the end
     base::Instant dialled{};             // when the dial began
+    base::Instant asked_again{};         // when a SYN came on the client's port, and it had moved
+    std::uint64_t moved_by_then = 0;     // so many bytes since the one before
     bool dialling = false;
     bool awaits_socket = false;  // while dialling: the pool is empty
     bool asked = false;          // an app, about the upstream
@@ -184,6 +191,7 @@ class TcpUpgrade final {
   void lend(Session& session);
   void given_back(std::uint32_t session, const LentSockets* sockets);
   void relay_ended(Session& session, TcpRelay::Outcome outcome);
+  bool still_delivers(Session& session);
 
   EventLoop& loop_;
   FlowKeeper& flows_;

@@ -35,6 +35,20 @@ TEST(FlowTable, FindsAFlowFromBothDirections) {
 }
 
 // Pitfall 2a #1: a table keyed by the source alone sends replies to the wrong server.
+// The other direction is another flow, or will be.
+TEST(FlowTable, FlowThatIsRefusedHasOneDirection) {
+  TestTable made(16);
+  const FlowKey key = key_number(1);
+  const FlowIndex refused = made.table.insert(key, kStart).value();
+  made.table[refused].action = Action::kDrop;
+  EXPECT_EQ(made.table.find(key)->index, refused);
+  EXPECT_FALSE(made.table.find(key.reversed()));
+  const FlowIndex other = made.table.insert(key.reversed(), kStart).value();
+  made.table[other].action = Action::kReject;
+  EXPECT_EQ(made.table.find(key)->index, refused);
+  EXPECT_EQ(made.table.find(key.reversed())->index, other);
+}
+
 TEST(FlowTable, EveryPartOfTheKeyTellsFlowsApart) {
   const FlowKey key = key_number(1);
   FlowKey other_port = key;

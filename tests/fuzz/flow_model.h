@@ -91,11 +91,11 @@ class FlowModel {
   std::map<std::uint32_t, std::uint32_t> most_half_open_of;  // by tenant
   bool audit_is_full = false;
 
-  /// Every flow is asked, in both directions.
+  /// Every flow is asked, in both directions; one that is refused has only its own.
   ModelFlow* find(const flows::FlowKey& key) {
     ModelFlow* found = nullptr;
     for (auto& [id, flow] : flows) {
-      if (flow.key == key || flow.key.reversed() == key) {
+      if (flow.key == key || (!flow.is_denied() && flow.key.reversed() == key)) {
         CHECK(found == nullptr);  // no two flows of one key
         found = &flow;
       }
