@@ -156,6 +156,7 @@ std::vector<base::Result<Gateway::Answer<Ask>, std::string>> Gateway::ask_all(As
   }
   const base::Instant deadline = base::Clock::now() + kPatienceWithShard;
   std::vector<base::Result<Answer<Ask>, std::string>> answers;
+  answers.reserve(shards_.size());
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     answers.push_back(answer_by(deadline, i, std::move(asked[i])));
   }

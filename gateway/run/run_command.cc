@@ -258,6 +258,12 @@ void let_connections_finish(Gateway& gateway, asio::io_context& context,
   }
 }
 
+void end_or_exit(Gateway& gateway, int wait_status) {
+  if (!gateway.end()) {
+    std::_Exit(end_like(wait_status));
+  }
+}
+
 int status_of_spawn_error(const base::Error& error) {
   if (!netns::is_of_exec(error)) {
     return 1;
@@ -366,9 +372,7 @@ int run(const RunOptions& options) {
   end_children([&](pid_t pid) { return pid == sandbox->pid() || gateway.is_sandbox_helper(pid); });
   forwarder.command_has_ended();
   let_connections_finish(gateway, context, forwarder);
-  if (!gateway.end()) {
-    std::_Exit(end_like(wait_status));
-  }
+  end_or_exit(gateway, wait_status);
   created->reset();
   return end_like(wait_status);
 }
